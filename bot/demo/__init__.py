@@ -1,0 +1,1 @@
+"""The rehearsal: an embedded mail world and people who play the manual's journey on it."""

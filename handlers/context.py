@@ -1,0 +1,45 @@
+"""What a handler may know besides the mail: the open transaction, the time, the register, the desk's settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from handlers.rules.profile import DEFAULT_PROFILES, Profile
+from handlers.rules.register import Register
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The settings decisions depend on; `bot.wiring` fills it from the configuration.
+
+    `instance`: this bot's id, part of every sheet. `address`: the bot's own mail address. `public_url`: where the
+    download page is reached, without a slash at the end. `lapse_working_days`: how long officers have.
+    """
+
+    instance: str
+    address: str
+    public_url: str
+    monitors: tuple[str, ...] = ()
+    profiles: tuple[Profile, ...] = DEFAULT_PROFILES
+    max_rows: int = 99
+    strict_jisx0208: bool = False
+    lapse_working_days: int = 10
+    hold_days: int = 30
+    holidays: frozenset[date] = field(default_factory=frozenset)
+    utc_offset_hours: int = 9  # the day people mean, in numbers, deadlines and mails: JST
+
+    def profile(self, profile_id: int) -> Profile | None:
+        return next((p for p in self.profiles if p.id == profile_id), None)
+
+
+@dataclass(frozen=True)
+class Context:
+    """`now`: UTC, aware, whole seconds, read once a mail. `random`: n -> n unguessable bytes."""
+
+    session: Session
+    now: datetime
+    register: Register
+    desk: Desk
+    random: Callable[[int], bytes]

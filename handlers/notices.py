@@ -1,0 +1,287 @@
+"""Mails to be written: what each letter says, as values. `bot.compose` turns them into bytes.
+
+Each letter class belongs to the template of the same name in `mail_templates/<language>/`; a test fails until the
+fields here and the placeholders there agree. Times are aware UTC; templates print them in the desk's time zone.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar
+
+from handlers.incoming import Attachment, Scheme
+from handlers.rules.reasons import Reason
+from handlers.rules.register import Institution, Language, Officer
+from handlers.rules.row_errors import RowError
+from store.states import Kind, Verb
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One row as people read it. `dn` holds one `TYPE=value` each, CN first; `public_key` is e.g. `RSA 2048`.
+
+    `row_line` is the line of the sheet's form that stands in the mail: `Row-1 <16 hex> CN=…`.
+    """
+
+    seq: int
+    dn: tuple[str, ...]
+    fqdn: str
+    dns_names: tuple[str, ...]
+    unicode_names: tuple[str, ...]  # the same, for names with xn-- labels; () otherwise
+    profile_id: int
+    public_key: str
+    public_key_sha256: str
+    contact_name: str
+    contact_department: str
+    contact_mail: str
+    software: str
+    warnings: tuple[RowError, ...]
+    row_line: str
+
+
+@dataclass(frozen=True)
+class ApplicationView:
+    """One application as people read it."""
+
+    number: str
+    institution: str
+    kind: Kind
+    sender: str
+    received_at: datetime
+    file_name: str
+    entries: tuple[EntryView, ...]
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """One line of the manual's result table: SEQ, 処理結果, エラー内容 (manual 1-1-4 step 7)."""
+
+    seq: int
+    errors: tuple[RowError, ...]
+    warnings: tuple[RowError, ...] = ()
+
+    @property
+    def result(self) -> str:
+        return "NG" if self.errors else "OK"
+
+
+@dataclass(frozen=True)
+class SenderEvidence:
+    """What speaks for the application's sender; shown to the officer, trusted by nobody.
+
+    `authentication` is the topmost Authentication-Results of our own server, or None. `sender_is_contact`: the mail
+    came from the address that column 10 names in every row.
+    """
+
+    sender: str
+    authentication: str | None
+    sender_is_contact: bool
+
+
+@dataclass(frozen=True)
+class ApplicantReceived:
+    template: ClassVar = "applicant.received"
+    application: ApplicationView
+    rows: tuple[RowOutcome, ...]
+    deadline: date
+    dry_run: bool
+    encoding: str
+
+
+@dataclass(frozen=True)
+class ApplicantRefused:
+    """An application with faults: every row and every error. `number` is None: nothing was kept."""
+
+    template: ClassVar = "applicant.refused"
+    kind: Kind
+    file_name: str
+    file_errors: tuple[RowError, ...]
+    rows: tuple[RowOutcome, ...]
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class ApplicantHelp:
+    """Anything else an applicant sent that the bot could not take."""
+
+    template: ClassVar = "applicant.help"
+    reason: Reason
+    subject: str
+
+
+@dataclass(frozen=True)
+class ApplicantDeclined:
+    template: ClassVar = "applicant.declined"
+    application: ApplicationView
+    seqs: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class ApplicantHeld:
+    """Held, or resumed. `until` is when a hold ends by itself; `deadline` the new one after resuming."""
+
+    template: ClassVar = "applicant.held"
+    application: ApplicationView
+    verb: Verb
+    reason: str
+    deadline: date
+
+
+@dataclass(frozen=True)
+class ApplicantLapsed:
+    template: ClassVar = "applicant.lapsed"
+    application: ApplicationView
+
+
+@dataclass(frozen=True)
+class Download:
+    """One certificate that waits to be fetched. `url` works once, until `expires_at`."""
+
+    seq: int
+    dn: tuple[str, ...]
+    serial: int
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class ApplicantDownload:
+    """サーバ証明書発行受付通知 (manual 1-1, 【利用管理者作業】). One mail for all rows of one contact address."""
+
+    template: ClassVar = "applicant.download"
+    number: str
+    contact_name: str
+    downloads: tuple[Download, ...]
+
+
+@dataclass(frozen=True)
+class ApplicantNotIssued:
+    """Approved, but a check or the CA refused it right before issuing."""
+
+    template: ClassVar = "applicant.not_issued"
+    application: ApplicationView
+    rows: tuple[RowOutcome, ...]
+
+
+@dataclass(frozen=True)
+class OfficerApprovalRequest:
+    """The request with its sheet and the TSV attached (manual 1-1-3, and the pop-up of 1-1-4 step 5)."""
+
+    template: ClassVar = "officer.approval_request"
+    application: ApplicationView
+    officer_name: str
+    code: str
+    checklist: tuple[str, ...]
+    deadline: date
+    approvals_needed: int
+    evidence: SenderEvidence
+
+
+@dataclass(frozen=True)
+class OfficerAnswer:
+    """The answer to every mail an officer sends: what was done, or the reason code and what to do.
+
+    `application` is None where no sheet was recognised. `seqs`: the rows the decision covered.
+    """
+
+    template: ClassVar = "officer.answer"
+    officer_name: str
+    reason: Reason
+    application: ApplicationView | None
+    code: str | None
+    seqs: tuple[int, ...]
+    subject: str
+
+
+@dataclass(frozen=True)
+class OfficerDecided:
+    """Told to the other officers: a colleague decided. `comment` is the reason that was given, or empty."""
+
+    template: ClassVar = "officer.decided"
+    application: ApplicationView
+    colleague: str
+    verb: Verb
+    seqs: tuple[int, ...]
+    comment: str
+
+
+@dataclass(frozen=True)
+class OfficerLapsed:
+    template: ClassVar = "officer.lapsed"
+    application: ApplicationView
+
+
+@dataclass(frozen=True)
+class OfficerNotIssued:
+    template: ClassVar = "officer.not_issued"
+    application: ApplicationView
+    rows: tuple[RowOutcome, ...]
+
+
+@dataclass(frozen=True)
+class OfficerDownloaded:
+    """サーバ証明書取得通知 (manual 1-1-5)."""
+
+    template: ClassVar = "officer.downloaded"
+    number: str
+    dn: tuple[str, ...]
+    serial: int
+
+
+@dataclass(frozen=True)
+class MonitorAlarm:
+    """Something a person must look at. `what` is a short code, `detail` free text for the log reader."""
+
+    template: ClassVar = "monitor.alarm"
+    what: str
+    detail: str
+
+
+Letter = (
+    ApplicantReceived
+    | ApplicantRefused
+    | ApplicantHelp
+    | ApplicantDeclined
+    | ApplicantHeld
+    | ApplicantLapsed
+    | ApplicantDownload
+    | ApplicantNotIssued
+    | OfficerApprovalRequest
+    | OfficerAnswer
+    | OfficerDecided
+    | OfficerLapsed
+    | OfficerNotIssued
+    | OfficerDownloaded
+    | MonitorAlarm
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One mail to one address. `sign` is the scheme of its reader, None: unsigned.
+
+    `number` is the application's, for the header and the marker line; `thread` is the Message-IDs it answers, oldest
+    first, the last being In-Reply-To.
+    """
+
+    to: str
+    language: Language
+    letter: Letter
+    sign: Scheme | None = None
+    number: str | None = None
+    thread: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+def to_officer(
+    institution: Institution,
+    officer: Officer,
+    letter: Letter,
+    *,
+    number: str | None = None,
+    thread: tuple[str, ...] = (),
+    attachments: tuple[Attachment, ...] = (),
+) -> Notice:
+    """A mail to an officer's one notify address, signed by the scheme that officer uses."""
+    scheme = Scheme.OPENPGP if officer.openpgp else None
+    return Notice(officer.notify, institution.language, letter, scheme, number, thread, attachments)

@@ -1,0 +1,1 @@
+"""Pure rules: no table, clock, random number, file or network. Everything they need is passed in."""

@@ -1,0 +1,99 @@
+"""Every reason a mail is refused, answered with help, or met with silence: one code, one meaning.
+
+The words a person reads for each code stand in `mail_templates/<language>/reasons.toml`.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A stable code: it stands in mails, in the journal and in what `ringi explain` prints."""
+
+    # what went well
+    TAKEN = "taken"
+    CHECKED = "checked"  # dry run
+    APPROVED = "approved"
+    DECLINED = "declined"
+    HELD = "held"
+    RESUMED = "resumed"
+    REPEATED = "repeated"  # the same decision again: the same answer, no second effect
+    HELP = "help"
+
+    # met with silence
+    AUTOMATIC = "automatic"
+    STRANGER = "stranger"
+    DUPLICATE = "duplicate"  # the same bytes were handled before
+    HELPED_TODAY = "helped_today"
+
+    # the mail as a whole
+    TOO_LARGE = "too_large"
+    TOO_COMPLEX = "too_complex"
+    HEADER_TOO_LARGE = "header_too_large"
+    UNREADABLE = "unreadable"
+    DUPLICATE_HEADER = "duplicate_header"
+    BAD_FROM = "bad_from"
+    CRASHED = "crashed"
+
+    # applications
+    NO_TSV = "no_tsv"
+    SEVERAL_TSV = "several_tsv"
+    ARCHIVE = "archive"
+    PRIVATE_KEY = "private_key"
+    FILE_FAULT = "file_fault"
+    ROW_FAULT = "row_fault"
+    INSTITUTION_UNKNOWN = "institution_unknown"
+    INSTITUTION_SEVERAL = "institution_several"
+    INSTITUTION_INACTIVE = "institution_inactive"
+    SENDER_OUTSIDE = "sender_outside"
+    KIND_UNCLEAR = "kind_unclear"
+    KIND_NOT_SERVED = "kind_not_served"
+
+    # the structure of a signed mail (SM, PGP6, PGP7)
+    UNSIGNED = "unsigned"
+    PARTIAL_SIGNATURE = "partial_signature"
+    BROKEN_SIGNED_MAIL = "broken_signed_mail"
+    NESTED_SIGNATURE = "nested_signature"
+    HTML_ONLY = "html_only"
+    NO_TEXT = "no_text"
+    BAD_CHARSET = "bad_charset"
+    CONTROL_CHARACTER = "control_character"
+    ENCRYPTED = "encrypted"
+    INLINE_NOT_ALLOWED = "inline_not_allowed"
+    SCHEME_NOT_SERVED = "scheme_not_served"
+    SIGNATURE_BLOCK = "signature_block"
+
+    # the signature itself (PGP1-PGP5)
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KEY = "unknown_key"
+    EXPIRED_KEY = "expired_key"
+    REVOKED_KEY = "revoked_key"
+    EXPIRED_SIGNATURE = "expired_signature"
+    WEAK_DIGEST = "weak_digest"
+    SEVERAL_SIGNATURES = "several_signatures"
+    SIGNATURE_CLASS = "signature_class"
+    SIGNED_IN_FUTURE = "signed_in_future"
+    UNVERIFIABLE = "unverifiable"
+
+    # who (ID)
+    FROM_MISMATCH = "from_mismatch"
+    SIGNED_FROM_DIFFERS = "signed_from_differs"
+    FOREIGN_INSTITUTION = "foreign_institution"
+    OWN_APPLICATION = "own_application"
+
+    # what (AP)
+    NO_DECISION = "no_decision"
+    TWO_DECISIONS = "two_decisions"
+    NO_CODE = "no_code"
+    TWO_CODES = "two_codes"
+    UNKNOWN_CODE = "unknown_code"
+    QUOTE_MISMATCH = "quote_mismatch"
+    WRONG_VERB = "wrong_verb"
+    REASON_MISSING = "reason_missing"
+    ROWS_UNKNOWN = "rows_unknown"
+    ROWS_NOT_SERVED = "rows_not_served"
+    ALREADY_DECIDED = "already_decided"
+    LAPSED = "lapsed"
+    ON_HOLD = "on_hold"
+    NOT_ON_HOLD = "not_on_hold"
+    SIGNATURE_REUSED = "signature_reused"
+    NO_POLICY = "no_policy"

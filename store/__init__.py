@@ -1,0 +1,1 @@
+"""The memory: functions take the Session first and never commit; only store.transaction commits."""

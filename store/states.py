@@ -1,0 +1,68 @@
+"""The words for where a thing stands. The only part of `store` that the pure rules may know."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an application asks for (manual 1, 手続きの種別)."""
+
+    ISSUE = "issue"
+    RENEW = "renew"
+    REVOKE = "revoke"
+
+
+class ErrorMode(StrEnum):
+    """処理中にエラーが発生した場合 (manual 1-1-4 step 4)."""
+
+    STOP_ALL = "stop_all"
+    FAULTLESS_ONLY = "faultless_only"
+
+
+class ApplicationState(StrEnum):
+    """Where one mailed TSV stands."""
+
+    OPEN = "open"
+    HELD = "held"
+    CLOSED = "closed"  # every row is decided
+    LAPSED = "lapsed"
+
+
+class EntryState(StrEnum):
+    """Where one TSV row stands."""
+
+    WAITING = "waiting"  # 承認待ち
+    APPROVED = "approved"  # enough officers signed; the CA has not been asked
+    SIGNING = "signing"  # the intent is committed, the certificate is not
+    ISSUED = "issued"  # 取得待ち
+    DOWNLOADED = "downloaded"  # 発行済み
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+    FAILED = "failed"  # the CA or a check right before issuing refused it
+
+
+class Filed(StrEnum):
+    """Which IMAP folder a mail ends in; the names in config say what each is called on the server."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    QUARANTINE = "quarantine"
+
+
+class OutboxState(StrEnum):
+    """Where one outgoing mail to one recipient stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"  # committed before the first byte goes out
+    SENT = "sent"
+    RETRY = "retry"  # surely not accepted
+    UNKNOWN = "unknown"  # the answer to DATA was lost: send the same bytes again
+    FAILED = "failed"
+
+
+class Verb(StrEnum):
+    """What an officer's decision line says."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    HOLD = "hold"
+    RESUME = "resume"

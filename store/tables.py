@@ -1,0 +1,251 @@
+"""The tables. Times are UTC in whole seconds; serial numbers are decimal text (32 digits do not fit an integer column);
+bytes that prove something are kept once, under their SHA-256, in `blobs`."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, DateTime, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from store.states import ApplicationState, EntryState, ErrorMode, Filed, Kind, OutboxState, Verb
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime in whole seconds; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime must not reach the store")
+        return value.astimezone(UTC).replace(microsecond=0)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _word(cls: type[Any]) -> "TypeDecorator[Any]":
+    """A column that holds a StrEnum by its value."""
+
+    class Word(TypeDecorator[Any]):
+        impl = String(32)
+        cache_ok = True
+
+        def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+            return None if value is None else str(cls(value).value)
+
+        def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+            return None if value is None else cls(value)
+
+    return Word()
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {datetime: Instant, date: Date, bytes: LargeBinary}
+
+
+class Meta(Base):
+    """Single facts about this store, by name."""
+
+    __tablename__ = "meta"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class Lease(Base):
+    """Who may run a round, and until when."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(128))
+    until: Mapped[datetime]
+
+
+class Blob(Base):
+    """Bytes as they came or went: raw mails, TSV files, sheets."""
+
+    __tablename__ = "blobs"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[bytes]
+
+
+class Mail(Base):
+    """A mail whose handling is committed. `moved` is only a note: state never depends on the IMAP folder."""
+
+    __tablename__ = "mails"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(String(255))
+    folder: Mapped[str] = mapped_column(String(255))
+    uidvalidity: Mapped[int] = mapped_column(BigInteger)
+    uid: Mapped[int] = mapped_column(BigInteger)
+    raw_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    message_id: Mapped[str | None] = mapped_column(String(998))
+    sender: Mapped[str | None] = mapped_column(String(320))
+    received_at: Mapped[datetime]
+    handled_at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(String(32))
+    filed: Mapped[Filed] = mapped_column(_word(Filed))
+    number: Mapped[str | None] = mapped_column(String(32))
+    __table_args__ = (UniqueConstraint("account", "folder", "uidvalidity", "uid"),)
+
+
+class Attempt(Base):
+    """How often handling one mail raised; survives restarts (threats.md DOS4)."""
+
+    __tablename__ = "attempts"
+    account: Mapped[str] = mapped_column(String(255), primary_key=True)
+    folder: Mapped[str] = mapped_column(String(255), primary_key=True)
+    uidvalidity: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    count: Mapped[int]
+    error: Mapped[str] = mapped_column(Text)
+    last_at: Mapped[datetime]
+
+
+class Application(Base):
+    """One mailed TSV that was taken, with the sheet that officers sign."""
+
+    __tablename__ = "applications"
+    number: Mapped[str] = mapped_column(String(32), primary_key=True)  # A-20261122-0007
+    institution: Mapped[str] = mapped_column(String(64), index=True)
+    kind: Mapped[Kind] = mapped_column(_word(Kind))
+    error_mode: Mapped[ErrorMode] = mapped_column(_word(ErrorMode))  # at issuing: the officer's
+    state: Mapped[ApplicationState] = mapped_column(_word(ApplicationState))
+    mail_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    message_id: Mapped[str | None] = mapped_column(String(998))
+    file_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    file_name: Mapped[str] = mapped_column(String(255))
+    sheet_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    sender: Mapped[str] = mapped_column(String(320))
+    received_at: Mapped[datetime]
+    deadline: Mapped[datetime] = mapped_column(index=True)
+    held_at: Mapped[datetime | None]
+    entries: Mapped[list["Entry"]] = relationship(order_by="Entry.seq", back_populates="application")
+
+
+class Entry(Base):
+    """One row of an application, as it was read. What is issued is derived anew from `raw_line`, never from here."""
+
+    __tablename__ = "entries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"), index=True)
+    seq: Mapped[int]
+    state: Mapped[EntryState] = mapped_column(_word(EntryState), index=True)
+    raw_line: Mapped[bytes]
+    subject_dn: Mapped[str] = mapped_column(String(250))
+    match_key: Mapped[str] = mapped_column(String(250), index=True)  # CN and OU in lower case: the 212 rule
+    fqdn: Mapped[str] = mapped_column(String(64), index=True)
+    dns_names: Mapped[str] = mapped_column(Text)  # one a line
+    profile_id: Mapped[int]
+    csr: Mapped[bytes]
+    public_key_sha256: Mapped[str] = mapped_column(String(64))
+    contact_name: Mapped[str] = mapped_column(String(64))
+    contact_department: Mapped[str] = mapped_column(String(64))
+    contact_mail: Mapped[str] = mapped_column(String(78))
+    software: Mapped[str] = mapped_column(String(128))
+    failure: Mapped[str | None] = mapped_column(Text)  # JSON of the row errors at issuing
+    application: Mapped[Application] = relationship(back_populates="entries")
+    __table_args__ = (UniqueConstraint("number", "seq"),)
+
+
+class PublicKey(Base):
+    """Every public key ever taken into an application (threats.md CSR3). `entry_id` is where it was first seen."""
+
+    __tablename__ = "public_keys"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the SPKI
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"))
+
+
+class Decision(Base):
+    """One officer's signed decision that was carried out. `rows` is the JSON list of SEQs it covered."""
+
+    __tablename__ = "decisions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"), index=True)
+    code: Mapped[str] = mapped_column(String(32))
+    officer: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    verb: Mapped[Verb] = mapped_column(_word(Verb))
+    rows: Mapped[str] = mapped_column(Text)
+    faultless_only: Mapped[bool]
+    comment: Mapped[str] = mapped_column(Text)
+    mail_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    signed_sha256: Mapped[str] = mapped_column(String(64), unique=True)  # one signed text, one effect
+    decided_at: Mapped[datetime]
+
+
+class Approval(Base):
+    """One officer's approval of one row: one person counts once."""
+
+    __tablename__ = "approvals"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    officer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
+
+
+class Certificate(Base):
+    """One certificate: first the intent (no `der`), then the signed bytes. Unique: one certificate an entry."""
+
+    __tablename__ = "certificates"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), unique=True)
+    issuer: Mapped[str] = mapped_column(String(64))  # SHA-256 of the issuing CA's SPKI
+    serial: Mapped[str] = mapped_column(String(32))
+    not_before: Mapped[datetime]
+    not_after: Mapped[datetime] = mapped_column(index=True)
+    der: Mapped[bytes | None]
+    issued_at: Mapped[datetime | None]
+    entry: Mapped[Entry] = relationship()
+    __table_args__ = (UniqueConstraint("issuer", "serial"),)
+
+
+class DownloadUrl(Base):
+    """A one-time URL; only the SHA-256 of its token is kept (threats.md URL2)."""
+
+    __tablename__ = "download_urls"
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    certificate_id: Mapped[int] = mapped_column(ForeignKey("certificates.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    first_used_at: Mapped[datetime | None]
+    certificate: Mapped[Certificate] = relationship()
+
+
+class Outgoing(Base):
+    """One frozen mail to one recipient, and where its sending stands."""
+
+    __tablename__ = "outbox"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(320))
+    template: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[str] = mapped_column(String(255), unique=True)
+    number: Mapped[str | None] = mapped_column(String(32), index=True)
+    data: Mapped[bytes]
+    state: Mapped[OutboxState] = mapped_column(_word(OutboxState))
+    attempts: Mapped[int] = mapped_column(default=0)
+    queued_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (Index("ix_outbox_due", "state", "due_at"),)
+
+
+class JournalEntry(Base):
+    """One line of the append-only journal; `hash` covers the one before (see store.journal)."""
+
+    __tablename__ = "journal"
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(32))
+    facts: Mapped[str] = mapped_column(Text)  # canonical JSON
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
