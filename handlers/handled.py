@@ -17,3 +17,4 @@ class Handled:
     notices: tuple[Notice, ...] = ()
     decision: str | None = None
     number: str | None = None
+    keep_raw: bool = True  # False: the mail holds a secret that must not enter the store

@@ -71,7 +71,8 @@ class IncomingMail:
     `received_at`: INTERNALDATE in UTC. `sender`: the one From address in lower case, or None where From is not one
     plain mailbox. `fault`: why the mail could not be read as a whole (limits, broken structure); then `text` is empty
     and `attachments` is (). `automatic`: which header marks it as automatic mail, or None.
-    At most one of `signature` and `signature_fault` is set; neither for an unsigned mail.
+    At most one of `signature` and `signature_fault` is set; neither for an unsigned mail. `refused_key`: the pinned
+    key of a signature that is good by itself but was refused for who sent it.
     """
 
     key: MailKey
@@ -91,3 +92,4 @@ class IncomingMail:
     signature: Signature | None
     signature_fault: Reason | None
     signature_scheme: Scheme | None
+    refused_key: str | None = None

@@ -123,6 +123,7 @@ class Application(Base):
     message_id: Mapped[str | None] = mapped_column(String(998))
     file_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     file_name: Mapped[str] = mapped_column(String(255))
+    encoding: Mapped[str] = mapped_column(String(16))  # of the TSV: UTF-8 or CP932
     sheet_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     code: Mapped[str] = mapped_column(String(32), unique=True)
     sender: Mapped[str] = mapped_column(String(320))
@@ -148,6 +149,7 @@ class Entry(Base):
     profile_id: Mapped[int]
     csr: Mapped[bytes]
     public_key_sha256: Mapped[str] = mapped_column(String(64))
+    public_key: Mapped[str] = mapped_column(String(16))  # what kind: RSA 2048
     contact_name: Mapped[str] = mapped_column(String(64))
     contact_department: Mapped[str] = mapped_column(String(64))
     contact_mail: Mapped[str] = mapped_column(String(78))

@@ -1,27 +1,10 @@
 """What Ringi asks of a certification authority: values in, values out, so that it can live in another process."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from handlers.rules.profile import Profile
+from handlers.rules.order import IssueOrder
 
-
-@dataclass(frozen=True)
-class IssueOrder:
-    """One certificate to sign, with everything that decides its bytes; committed before it is handed over.
-
-    `subject`: (type, value) pairs, CN first. `dns_names`: the SAN, lower case A-labels, CN first.
-    `public_key`: SPKI in DER. `serial`: positive, at most 32 decimal digits.
-    """
-
-    serial: int
-    subject: tuple[tuple[str, str], ...]
-    dns_names: tuple[str, ...]
-    public_key: bytes
-    profile: Profile
-    not_before: datetime
-    not_after: datetime
+__all__ = ["Ca", "CaFault", "IssueOrder"]
 
 
 class CaFault(Exception):

@@ -1,0 +1,120 @@
+"""The mails that change nothing: unreadable, automatic, unsigned, wrongly signed, or asking for help.
+
+Each is answered once and usefully where there is a person who may be answered, else journalled in silence.
+"""
+
+from handlers.context import Context
+from handlers.handled import Handled
+from handlers.incoming import IncomingMail
+from handlers.notices import ApplicantHelp, MonitorAlarm, Notice, OfficerAnswer, to_officer
+from handlers.officer_answer import Officered, answer_officer
+from handlers.rules.approval import read_decision
+from handlers.rules.reasons import Reason
+from handlers.rules.register import Institution, Officer
+from handlers.take import thread_of
+from store import inbox
+from store.states import Filed
+
+# A mail over these limits is not parsed at all; the monitors are told (threats DOS1).
+_QUARANTINED = frozenset(
+    {Reason.TOO_LARGE, Reason.TOO_COMPLEX, Reason.HEADER_TOO_LARGE, Reason.UNREADABLE, Reason.CRASHED}
+)
+
+
+def is_unreadable(mail: IncomingMail) -> bool:
+    return mail.fault is not None
+
+
+def answer_unreadable(mail: IncomingMail, ctx: Context) -> Handled:
+    """Set aside; the monitors are told, and the sender if a person of ours."""
+    fault = mail.fault
+    assert fault is not None
+    notices = _answer_somebody(mail, ctx, fault)
+    if fault not in _QUARANTINED:
+        return Handled("unreadable", fault, Filed.REFUSED, notices)
+    detail = f"uid {mail.key.uid}, from {mail.sender or 'unknown'}, {len(mail.raw)} bytes read"
+    return Handled("unreadable", fault, Filed.QUARANTINE, (*notices, *alarm(ctx, fault, detail)))
+
+
+def alarm(ctx: Context, what: str, detail: str) -> tuple[Notice, ...]:
+    """Tell every monitor."""
+    return tuple(Notice(monitor, "both", MonitorAlarm(what, detail)) for monitor in ctx.desk.monitors)
+
+
+def has_unread_text(mail: IncomingMail) -> bool:
+    return mail.signature is not None and mail.signature.content.text is None
+
+
+def answer_unread_text(mail: IncomingMail, ctx: Context) -> Handled:
+    """A good signature over something that holds no text we may read: HTML only, a strange charset."""
+    assert mail.signature is not None
+    reason = mail.signature.content.text_fault or Reason.NO_TEXT
+    return answer_officer(Officered.of(mail, mail.signature, ctx), reason, None)
+
+
+def is_automatic(mail: IncomingMail) -> bool:
+    return mail.automatic is not None and mail.signature is None
+
+
+def keep_silent(mail: IncomingMail, ctx: Context) -> Handled:
+    return Handled("automatic", Reason.AUTOMATIC, Filed.DONE)
+
+
+def has_refused_signature(mail: IncomingMail) -> bool:
+    return mail.signature_fault is not None
+
+
+def answer_refused_signature(mail: IncomingMail, ctx: Context) -> Handled:
+    assert mail.signature_fault is not None
+    return Handled(
+        "refused signature",
+        mail.signature_fault,
+        Filed.REFUSED,
+        _answer_somebody(mail, ctx, mail.signature_fault),
+    )
+
+
+def is_unsigned_decision(mail: IncomingMail) -> bool:
+    """Words of decision, or the code of a sheet, with no signature at all."""
+    reading = read_decision(mail.text)
+    return mail.signature is None and (reading.fault is not Reason.NO_DECISION or bool(reading.codes))
+
+
+def answer_unsigned_decision(mail: IncomingMail, ctx: Context) -> Handled:
+    notices = _answer_somebody(mail, ctx, Reason.UNSIGNED)
+    return Handled("unsigned decision", Reason.UNSIGNED, Filed.REFUSED, notices)
+
+
+def help_sender(mail: IncomingMail, ctx: Context) -> Handled:
+    """Help for people of ours, once a day; silence for strangers."""
+    if mail.signature is not None:
+        return answer_officer(Officered.of(mail, mail.signature, ctx), Reason.NO_DECISION, None)
+    if mail.sender is None or not ctx.register.may_be_answered(mail.sender):
+        return Handled("stranger", Reason.STRANGER, Filed.REFUSED)
+    if inbox.was_helped_today(ctx.session, mail.sender, ctx.now):
+        return Handled("silence", Reason.HELPED_TODAY, Filed.REFUSED)
+    reason = Reason.NO_TSV if mail.attachments else Reason.HELP
+    return Handled("help", reason, Filed.REFUSED, _answer_somebody(mail, ctx, reason))
+
+
+def _answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[Notice, ...]:
+    """To the officer whose key or address it is, else to an applicant, else to nobody."""
+    if mail.refused_key and (owner := ctx.register.officer_with_key(mail.refused_key)):
+        return (_to_claimed_officer(mail, *owner, reason),)
+    if mail.automatic is not None or mail.sender is None:
+        return ()
+    officers = ctx.register.officers_at(mail.sender)
+    if officers and reason not in (Reason.HELP, Reason.NO_TSV):
+        return (_to_claimed_officer(mail, *officers[0], reason),)
+    if not ctx.register.may_be_answered(mail.sender):
+        return ()
+    institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]
+    language = (institutions or [officers[0][0]])[0].language
+    return (
+        Notice(mail.sender, language, ApplicantHelp(reason, mail.subject), thread=thread_of(mail)),
+    )
+
+
+def _to_claimed_officer(mail: IncomingMail, institution: Institution, officer: Officer, reason: Reason) -> Notice:
+    letter = OfficerAnswer(officer.name, reason, None, None, (), mail.subject)
+    return to_officer(institution, officer, letter, thread=thread_of(mail))

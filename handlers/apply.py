@@ -1,0 +1,173 @@
+"""A mailed application: every row is checked, all faults are answered at once, and what is good is put before the
+officers (manual 1-1-2 to 1-1-4)."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+from handlers.context import Context
+from handlers.handled import Handled
+from handlers.incoming import Attachment, IncomingMail
+from handlers.notices import ApplicantHelp, ApplicantRefused, Notice
+from handlers.rules.checks import CheckedRow, IssueRules, check_issue_rows, names_in, screen
+from handlers.rules.csr import has_private_key
+from handlers.rules.lifecycle import ENTRY_DEAD
+from handlers.rules.reasons import Reason
+from handlers.rules.register import Institution
+from handlers.rules.row_errors import RowError
+from handlers.rules.tsv import TsvFile, guess_kind, read_tsv
+from handlers.rules.working_days import local_day
+from handlers.take import Taken, answer_dry_run, outcomes, take, thread_of
+from store import applications
+from store.states import ErrorMode, Filed, Kind
+
+_KIND_WORDS = {
+    "発行": Kind.ISSUE,
+    "更新": Kind.RENEW,
+    "失効": Kind.REVOKE,
+    "ISSUE": Kind.ISSUE,
+    "RENEW": Kind.RENEW,
+    "REVOKE": Kind.REVOKE,
+}
+# 確認 by itself asks for a dry run; the politeness ご確認 does not
+_DRY_RUN = re.compile(r"(?<![ご御])確認(?!書)|\bDRY-RUN\b", re.I)
+_ARCHIVES = (".zip", ".lzh", ".7z", ".rar", ".tar", ".gz", "winmail.dat")
+
+
+def takes(mail: IncomingMail) -> bool:
+    """A .tsv or .txt attachment that holds TABs, or any attachment under a subject that names a kind."""
+    if any(_is_tsv(a) for a in mail.attachments):
+        return True
+    return bool(_documents(mail)) and _kind_of_subject(mail) is not None
+
+
+def apply(mail: IncomingMail, ctx: Context) -> Handled:
+    """Take or refuse. Nothing is kept of a dry run but a journal line."""
+    sender = mail.sender
+    if sender is None or not ctx.register.may_be_answered(sender):
+        return Handled("application", Reason.SENDER_OUTSIDE, Filed.REFUSED)
+    if has_private_key(mail.raw) or any(has_private_key(a.data) for a in mail.attachments):
+        return _help(mail, ctx, Reason.PRIVATE_KEY, keep_raw=False)
+    candidates = [a for a in mail.attachments if _is_tsv(a)] or _documents(mail)
+    if len(candidates) > 1:
+        return _help(mail, ctx, Reason.SEVERAL_TSV)
+    attachment = candidates[0]
+    if attachment.name.lower().endswith(_ARCHIVES):
+        return _help(mail, ctx, Reason.ARCHIVE)
+    file = read_tsv(attachment.data, attachment.name, max_rows=ctx.desk.max_rows)
+    kind = _kind_of_subject(mail) or guess_kind(file.rows) or Kind.ISSUE
+    if file.errors:
+        return _refuse(mail, ctx, kind, attachment, file.errors, ())
+    if kind is not Kind.ISSUE:
+        return _help(mail, ctx, Reason.KIND_NOT_SERVED)
+    institution = find_institution(ctx, sender, file)
+    if isinstance(institution, Reason):
+        return _help(mail, ctx, institution)
+    if not institution.active:
+        return _refuse(mail, ctx, kind, attachment, (RowError(215),), ())
+    if not institution.may_apply(sender):
+        return _help(mail, ctx, Reason.SENDER_OUTSIDE)
+    rows = check_rows(ctx, institution, file)
+    if any(r.errors for r in rows) and (
+        institution.error_mode is ErrorMode.STOP_ALL or all(r.errors for r in rows)
+    ):
+        return _refuse(mail, ctx, kind, attachment, (), rows)
+    taken = Taken(mail, institution, kind, attachment, file.encoding, rows)
+    return answer_dry_run(taken, ctx) if _DRY_RUN.search(mail.subject) else take(taken, ctx)
+
+
+def find_institution(ctx: Context, sender: str, file: TsvFile) -> Institution | Reason:
+    """The one institution whose domains cover every row's names. Where none covers all of them, the sender's own:
+    its rules then say which name is wrong (908), which is more use to people than "unknown"."""
+    names = tuple(dict.fromkeys(name for row in file.rows for name in names_in(row)))
+    covering = ctx.register.covering(names)
+    found = covering if len(covering) == 1 else [i for i in covering if i.may_apply(sender)]
+    if not covering:
+        found = [i for i in ctx.register.institutions.values() if i.may_apply(sender)]
+    if len(found) == 1:
+        return found[0]
+    return Reason.INSTITUTION_SEVERAL if len(found) > 1 else Reason.INSTITUTION_UNKNOWN
+
+
+def check_rows(ctx: Context, institution: Institution, file: TsvFile) -> tuple[CheckedRow, ...]:
+    """Every rule for every row: the file's own first, then those that need the store or the calendar."""
+    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208)
+    checked = check_issue_rows(file.rows, rules)
+    requests = [row.request for row in checked if row.request]
+    names_taken = applications.names_in_use(
+        ctx.session, institution.id, {r.subject_dn.match_key() for r in requests}, ENTRY_DEAD
+    )
+    keys_taken = applications.keys_in_use(ctx.session, {r.public_key_sha256 for r in requests}, ENTRY_DEAD)
+    today = local_day(ctx.now, ctx.desk.utc_offset_hours)
+    return tuple(_with_memory(row, institution, today, names_taken, keys_taken) for row in checked)
+
+
+def _with_memory(
+    row: CheckedRow, institution: Institution, today: date, names_taken: set[str], keys_taken: set[str]
+) -> CheckedRow:
+    request = row.request
+    if request is None:
+        return row
+    errors = list(screen(institution, request.dns_names, today))
+    if request.subject_dn.match_key() in names_taken:
+        errors.append(RowError(212, 1, "主体者DN", (request.subject_dn.text(),)))
+    if request.public_key_sha256 in keys_taken:
+        errors.append(RowError(906, 7, "CSR"))
+    if not errors:
+        return row
+    return CheckedRow(row.row, None, tuple(errors), row.warnings)
+
+
+def _is_tsv(attachment: Attachment) -> bool:
+    return attachment.name.lower().endswith((".tsv", ".txt")) and b"\t" in attachment.data
+
+
+def _documents(mail: IncomingMail) -> list[Attachment]:
+    """Attachments that a person may have meant as the application: not signatures, keys or cards."""
+    skipped = ("application/pgp-", "application/pkcs7-", "application/x-pkcs7-", "text/vcard", "text/html")
+    return [a for a in mail.attachments if a.name and not a.content_type.startswith(skipped)]
+
+
+def _kind_of_subject(mail: IncomingMail) -> Kind | None:
+    """The kind that the `+issue` address part or one word of the subject names; None if there are two."""
+    if mail.to_detail and mail.to_detail.upper() in _KIND_WORDS:
+        return _KIND_WORDS[mail.to_detail.upper()]
+    subject = mail.subject.upper()
+    kinds = {kind for word, kind in _KIND_WORDS.items() if word in subject}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _help(mail: IncomingMail, ctx: Context, reason: Reason, *, keep_raw: bool = True) -> Handled:
+    assert mail.sender is not None
+    officers = ctx.register.officers_at(mail.sender)
+    language = next(
+        (i.language for i in ctx.register.institutions.values() if i.may_apply(mail.sender)),
+        officers[0][0].language if officers else "ja",
+    )
+    letter = ApplicantHelp(reason, mail.subject)
+    notice = Notice(mail.sender, language, letter, thread=thread_of(mail))
+    return Handled("application", reason, Filed.REFUSED, (notice,), keep_raw=keep_raw)
+
+
+def _refuse(
+    mail: IncomingMail,
+    ctx: Context,
+    kind: Kind,
+    attachment: Attachment,
+    file_errors: tuple[RowError, ...],
+    rows: Sequence[CheckedRow],
+) -> Handled:
+    assert mail.sender is not None
+    institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]
+    letter = ApplicantRefused(
+        kind=kind,
+        file_name=attachment.name,
+        file_errors=file_errors,
+        rows=outcomes(rows),
+        dry_run=bool(_DRY_RUN.search(mail.subject)),
+    )
+    language = institutions[0].language if institutions else "ja"
+    reason = Reason.FILE_FAULT if file_errors else Reason.ROW_FAULT
+    notice = Notice(mail.sender, language, letter, thread=thread_of(mail))
+    return Handled("application", reason, Filed.REFUSED, (notice,))
+

@@ -1,0 +1,34 @@
+"""Which handler takes a mail: one ordered table, the first that takes it handles it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from handlers import answer, apply, decide
+from handlers.context import Context
+from handlers.handled import Handled
+from handlers.incoming import IncomingMail
+
+
+@dataclass(frozen=True)
+class Handler:
+    name: str
+    takes: Callable[[IncomingMail], bool]
+    handle: Callable[[IncomingMail, Context], Handled]
+
+
+# The order is the meaning: what can't be read comes first, authority before words, words before help.
+HANDLERS = (
+    Handler("unreadable", answer.is_unreadable, answer.answer_unreadable),
+    Handler("unread signature", answer.has_unread_text, answer.answer_unread_text),
+    Handler("decision", decide.takes, decide.decide),
+    Handler("automatic", answer.is_automatic, answer.keep_silent),
+    Handler("application", apply.takes, apply.apply),
+    Handler("refused signature", answer.has_refused_signature, answer.answer_refused_signature),
+    Handler("unsigned decision", answer.is_unsigned_decision, answer.answer_unsigned_decision),
+    Handler("help", lambda mail: True, answer.help_sender),
+)
+
+
+def handle(mail: IncomingMail, ctx: Context) -> Handled:
+    """What becomes of `mail`. Writes through `ctx.session`; the caller commits and sends."""
+    return next(handler for handler in HANDLERS if handler.takes(mail)).handle(mail, ctx)

@@ -1,0 +1,64 @@
+"""What time does by itself: open applications lapse, holds end (mail-protocol: a sheet lapses after ten working days)."""
+
+from datetime import timedelta
+
+from handlers.context import Context
+from handlers.decide import resume
+from handlers.notices import ApplicantHeld, ApplicantLapsed, Notice, OfficerDecided, OfficerLapsed, to_officer
+from handlers.rules.working_days import local_day
+from handlers.views import view_application
+from store import applications, journal
+from store.states import ApplicationState, EntryState, Verb
+from store.tables import Application
+
+
+def lapse_overdue(ctx: Context) -> list[Notice]:
+    """Close what officers let pass; applicant and officers are told."""
+    notices: list[Notice] = []
+    for application in applications.past_deadline(ctx.session, ctx.now):
+        waiting = [e for e in application.entries if e.state is EntryState.WAITING]
+        applications.move_entries(ctx.session, waiting, EntryState.WAITING, EntryState.LAPSED)
+        applications.move_application(
+            ctx.session, application, ApplicationState.OPEN, ApplicationState.LAPSED
+        )
+        journal.append(ctx.session, ctx.now, "lapsed", {"number": application.number})
+        notices += _tell(ctx, application)
+    return notices
+
+
+def _tell(ctx: Context, application: Application) -> list[Notice]:
+    institution = ctx.register.institutions.get(application.institution)
+    view = view_application(application, institution)
+    language = institution.language if institution else "ja"
+    notices = [Notice(application.sender, language, ApplicantLapsed(view), number=application.number)]
+    if institution:
+        notices += [
+            to_officer(institution, officer, OfficerLapsed(view), number=application.number)
+            for officer in institution.officers
+        ]
+    return notices
+
+
+def end_holds(ctx: Context) -> list[Notice]:
+    """A hold lasts `hold_days` at most; then the clock runs again and everyone is told."""
+    notices: list[Notice] = []
+    limit = ctx.now - timedelta(days=ctx.desk.hold_days)
+    for application in applications.held_since_before(ctx.session, limit):
+        resume(ctx, application)
+        journal.append(ctx.session, ctx.now, "resumed", {"number": application.number})
+        institution = ctx.register.institutions.get(application.institution)
+        if institution is None:
+            continue
+        view = view_application(application, institution)
+        deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
+        letter = ApplicantHeld(view, Verb.RESUME, "", deadline)
+        notices.append(
+            Notice(application.sender, institution.language, letter, number=application.number)
+        )
+        seqs = tuple(e.seq for e in application.entries if e.state is EntryState.WAITING)
+        decided = OfficerDecided(view, "Ringi", Verb.RESUME, seqs, "")
+        notices += [
+            to_officer(institution, officer, decided, number=application.number)
+            for officer in institution.officers
+        ]
+    return notices

@@ -1,0 +1,122 @@
+"""Reading a decision out of the text an officer signed (threats.md AP2, AP3 in the project's requirements).
+
+Only a line of the officer's own that equals one of the forms below counts; quotes and our own mail's text never do.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from handlers.rules.reasons import Reason
+from store.states import Verb
+
+# The first body line of every mail of ours. Outlook quotes without `>`: what follows it is ours, not the officer's.
+_MARKER = re.compile(r"^─{2,} Ringi( \S+)? ─{2,}$")
+_ROWS = r"(?P<rows>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
+_EXCEPT = r"(?P<without>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
+_SELECTION = rf"(?: {_ROWS})?(?: (?:除く|EXCEPT) {_EXCEPT})?(?P<faultless> (?:有効分のみ|FAULTLESS-ONLY))?"
+_FORMS = (
+    (Verb.APPROVE, False, re.compile(rf"^(?:承認(?:します|いたします)?|APPROVE){_SELECTION}[。.]?$", re.I)),
+    (Verb.APPROVE, True, re.compile(rf"^(?:失効承認|APPROVE REVOCATION){_SELECTION}[。.]?$", re.I)),
+    (Verb.DECLINE, False, re.compile(rf"^(?:却下|DECLINE)(?: {_ROWS})?(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I)),
+    (Verb.HOLD, False, re.compile(r"^(?:保留|HOLD)(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I)),
+    (Verb.RESUME, False, re.compile(r"^(?:再開|RESUME)[。.]?$", re.I)),
+)
+_CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:[- ][0-9a-f]{8}){3}(?![0-9a-f-])")
+_QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b")
+_QUOTE_PREFIX = re.compile(r"^[\s>|]+")
+_LONGEST_COMMENT = 500
+
+
+@dataclass(frozen=True)
+class DecisionLine:
+    """One decision. `rows` is None for all rows, else SEQ ranges as (first, last); `without` are left out of them."""
+
+    verb: Verb
+    is_revocation: bool
+    rows: tuple[tuple[int, int], ...] | None
+    without: tuple[tuple[int, int], ...]
+    faultless_only: bool
+    comment: str
+
+    def covers(self, seq: int) -> bool:
+        named = self.rows is None or any(first <= seq <= last for first, last in self.rows)
+        return named and not any(first <= seq <= last for first, last in self.without)
+
+    def seqs_named(self) -> set[int]:
+        """The ends of every range a person typed: each must exist."""
+        return {seq for pair in (self.rows or ()) + self.without for seq in pair}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the signed text says. `codes`: the distinct sheet codes in it, 32 hex digits each.
+
+    `quoted_rows`: (seq, first 16 hex digits) of each row line of our own form. `decision` is None iff `fault` is set.
+    """
+
+    decision: DecisionLine | None
+    fault: Reason | None
+    codes: tuple[str, ...]
+    quoted_rows: frozenset[tuple[int, str]]
+
+
+def read_decision(text: str) -> Reading:
+    """Read the signed text (LF line ends, unflowed)."""
+    found = [decision for line in _own_lines(text) if (decision := _parse_line(line))]
+    whole = _join_without_quote_marks(text)
+    codes = tuple(dict.fromkeys(re.sub("[- ]", "", code) for code in _CODE.findall(whole)))
+    rows = frozenset((int(seq), digest) for seq, digest in _QUOTED_ROW.findall(whole))
+    decision, fault = None, None
+    if not found:
+        fault = Reason.NO_DECISION
+    elif len(found) > 1:
+        fault = Reason.TWO_DECISIONS
+    elif found[0].verb in (Verb.DECLINE, Verb.HOLD) and not found[0].comment:
+        fault = Reason.REASON_MISSING
+    else:
+        decision = found[0]
+    return Reading(decision, fault, codes, rows)
+
+
+def _own_lines(text: str) -> list[str]:
+    """The lines the officer wrote: folded and trimmed, without quotes and without anything from our marker line on."""
+    own = []
+    for line in text.split("\n"):
+        folded = " ".join(unicodedata.normalize("NFKC", line).split())
+        if _MARKER.match(folded):
+            break
+        if folded.startswith((">", "|")):
+            continue
+        own.append(folded)
+    return own
+
+
+def _parse_line(line: str) -> DecisionLine | None:
+    for verb, is_revocation, form in _FORMS:
+        if match := form.match(line):
+            groups = match.groupdict()
+            rows = groups.get("rows")
+            return DecisionLine(
+                verb=verb,
+                is_revocation=is_revocation,
+                rows=_ranges(rows) if rows else None,
+                without=_ranges(groups.get("without") or ""),
+                faultless_only=bool(groups.get("faultless")),
+                comment=(groups.get("comment") or "").strip()[:_LONGEST_COMMENT],
+            )
+    return None
+
+
+def _ranges(text: str) -> tuple[tuple[int, int], ...]:
+    ranges = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        ranges.append((int(first), int(last or first)))
+    return tuple(ranges)
+
+
+def _join_without_quote_marks(text: str) -> str:
+    """All lines in one, quote marks gone: a code or a row line may have been wrapped inside a quote."""
+    lines = (_QUOTE_PREFIX.sub("", line) for line in text.split("\n"))
+    return " ".join(" ".join(lines).split())

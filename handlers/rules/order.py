@@ -1,0 +1,32 @@
+"""What the CA is asked to sign: everything that decides a certificate's bytes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from handlers.rules.profile import Profile
+
+
+@dataclass(frozen=True)
+class IssueOrder:
+    """One certificate to sign; its serial and dates are committed before it is handed over.
+
+    `subject`: (type, value) pairs, CN first. `dns_names`: the SAN, lower case A-labels, CN first.
+    `public_key`: SPKI in DER. `serial`: positive, at most 32 decimal digits.
+    """
+
+    serial: int
+    subject: tuple[tuple[str, str], ...]
+    dns_names: tuple[str, ...]
+    public_key: bytes
+    profile: Profile
+    not_before: datetime
+    not_after: datetime
+
+
+def public_key_of(csr_der: bytes) -> bytes:
+    """The SPKI (DER) of a PKCS#10 that was checked before."""
+    key = x509.load_der_x509_csr(csr_der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,210 @@
+"""A checked application is put before the officers: numbered, frozen as a sheet, and asked about (manual 1-1-3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlers.context import Context
+from handlers.handled import Handled
+from handlers.incoming import Attachment, IncomingMail
+from handlers.notices import (
+    ApplicantReceived,
+    ApplicationView,
+    Notice,
+    OfficerApprovalRequest,
+    RowOutcome,
+    SenderEvidence,
+    to_officer,
+)
+from handlers.rules.checks import CheckedRow, ServerRequest
+from handlers.rules.reasons import Reason
+from handlers.rules.register import Institution, Officer
+from handlers.rules.sheet import Sheet, code_of, policy_digest, show_code
+from handlers.rules.working_days import add_working_days, end_of_day, local_day
+from handlers.views import sheet_row, view_application
+from store import applications, inbox, journal
+from store.states import ApplicationState, EntryState, Filed, Kind
+from store.tables import Application, Entry
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An application whose good rows may go on; rows with errors are in `rows` for the answer only."""
+
+    mail: IncomingMail
+    institution: Institution
+    kind: Kind
+    file: Attachment
+    encoding: str
+    rows: Sequence[CheckedRow]
+
+    @property
+    def warnings(self) -> dict[int, tuple]:  # type: ignore[type-arg]
+        return {r.row.seq: r.warnings for r in self.rows}
+
+
+def take(taken: Taken, ctx: Context) -> Handled:
+    """Keep it, freeze the sheet, tell the applicant, ask every officer."""
+    number = applications.next_number(
+        ctx.session, local_day(ctx.now, ctx.desk.utc_offset_hours).strftime("%Y%m%d")
+    )
+    application = _build(taken, ctx, number)
+    sheet = _freeze(taken, ctx, application)
+    _store(taken, ctx, application, sheet)
+    journal.append(
+        ctx.session,
+        ctx.now,
+        "taken",
+        {
+            "number": number,
+            "institution": taken.institution.id,
+            "kind": taken.kind,
+            "rows": [entry.seq for entry in application.entries],
+            "file": application.file_sha256,
+            "sheet": application.sheet_sha256,
+            "mail": application.mail_sha256,
+        },
+    )
+    view = view_application(application, taken.institution, taken.warnings)
+    notices = [*_tell_applicants(taken, ctx, application, view, dry_run=False)]
+    notices += [ask_officer(taken, ctx, application, view, officer, sheet) for officer in taken.institution.officers]
+    return Handled("application", Reason.TAKEN, Filed.DONE, tuple(notices), number=number)
+
+
+def answer_dry_run(taken: Taken, ctx: Context) -> Handled:
+    """The answer a real application would get; nothing is numbered, kept or shown to officers."""
+    application = _build(taken, ctx, "DRY-RUN")
+    view = view_application(application, taken.institution, taken.warnings)
+    return Handled(
+        "application",
+        Reason.CHECKED,
+        Filed.DONE,
+        _tell_applicants(taken, ctx, application, view, dry_run=True)[:1],
+    )
+
+
+def _build(taken: Taken, ctx: Context, number: str) -> Application:
+    """The stored form, not yet in the session."""
+    day = local_day(ctx.now, ctx.desk.utc_offset_hours)
+    last_day = add_working_days(day, ctx.desk.lapse_working_days, ctx.desk.holidays)
+    assert taken.mail.sender is not None
+    application = Application(
+        number=number,
+        institution=taken.institution.id,
+        kind=taken.kind,
+        error_mode=taken.institution.error_mode,
+        state=ApplicationState.OPEN,
+        message_id=taken.mail.message_id,
+        file_name=taken.file.name[:255],
+        encoding=taken.encoding,
+        sender=taken.mail.sender,
+        received_at=taken.mail.received_at,
+        deadline=end_of_day(last_day, ctx.desk.utc_offset_hours),
+    )
+    application.entries = [_entry(row, row.request) for row in taken.rows if row.request]
+    return application
+
+
+def _entry(row: CheckedRow, request: ServerRequest) -> Entry:
+    return Entry(
+        seq=row.row.seq,
+        state=EntryState.WAITING,
+        raw_line=row.row.raw,
+        subject_dn=request.subject_dn.text(),
+        match_key=request.subject_dn.match_key(),
+        fqdn=request.fqdn,
+        dns_names="\n".join(request.dns_names),
+        profile_id=request.profile.id,
+        csr=request.csr_der,
+        public_key_sha256=request.public_key_sha256,
+        public_key=request.public_key,
+        contact_name=request.contact_name,
+        contact_department=request.contact_department,
+        contact_mail=request.contact_mail,
+        software=request.software,
+    )
+
+
+def _freeze(taken: Taken, ctx: Context, application: Application) -> bytes:
+    application.mail_sha256 = inbox.keep_blob(ctx.session, taken.mail.raw)
+    application.file_sha256 = inbox.keep_blob(ctx.session, taken.file.data)
+    policy = taken.institution.policy
+    return Sheet(
+        instance=ctx.desk.instance,
+        number=application.number,
+        institution=taken.institution.id,
+        kind=taken.kind,
+        file_sha256=application.file_sha256,
+        rows=tuple(sheet_row(e.seq, e.raw_line, e.fqdn) for e in application.entries),
+        policy=policy.name,
+        policy_sha256=policy_digest(policy),
+        register_sha256=taken.institution.digest,
+        journal_head=journal.head(ctx.session),
+        nonce=ctx.random(16).hex(),
+    ).render()
+
+
+def _store(taken: Taken, ctx: Context, application: Application, sheet: bytes) -> None:
+    application.sheet_sha256 = inbox.keep_blob(ctx.session, sheet)
+    application.code = code_of(sheet)
+    ctx.session.add(application)
+    ctx.session.flush()
+    applications.hold_keys(ctx.session, application.entries)
+
+
+def _tell_applicants(
+    taken: Taken, ctx: Context, application: Application, view: ApplicationView, *, dry_run: bool
+) -> tuple[Notice, ...]:
+    """One receipt to the sender, and one to each contact (column 10) that may be written to before approval."""
+    letter = ApplicantReceived(
+        application=view,
+        rows=outcomes(taken.rows),
+        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
+        dry_run=dry_run,
+        encoding=taken.encoding,
+    )
+    contacts = (entry.contact_mail.lower() for entry in application.entries)
+    addresses = dict.fromkeys((application.sender, *filter(taken.institution.may_apply, contacts)))
+    number = None if dry_run else application.number
+    return tuple(
+        Notice(to, taken.institution.language, letter, number=number, thread=thread_of(taken.mail))
+        for to in addresses
+    )
+
+
+def ask_officer(
+    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer, sheet: bytes
+) -> Notice:
+    """The approval request to one officer, with the TSV as received and the sheet."""
+    policy = taken.institution.policy
+    contacts = {entry.contact_mail.lower() for entry in application.entries}
+    letter = OfficerApprovalRequest(
+        application=view,
+        officer_name=officer.name,
+        code=show_code(application.code),
+        checklist=policy.checklist,
+        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
+        approvals_needed=policy.approvals,
+        evidence=SenderEvidence(
+            sender=application.sender,
+            authentication=taken.mail.authentication,
+            sender_is_contact=contacts == {application.sender},
+        ),
+    )
+    attachments = (
+        Attachment(taken.file.name, "text/tab-separated-values", taken.file.data),
+        sheet_attachment(application.number, sheet),
+    )
+    return to_officer(taken.institution, officer, letter, number=application.number, attachments=attachments)
+
+
+def sheet_attachment(number: str, sheet: bytes) -> Attachment:
+    return Attachment(f"{number}.sheet", "application/octet-stream", sheet)
+
+
+def outcomes(rows: Sequence[CheckedRow]) -> tuple[RowOutcome, ...]:
+    return tuple(RowOutcome(r.row.seq, r.errors, r.warnings) for r in rows)
+
+
+def thread_of(mail: IncomingMail) -> tuple[str, ...]:
+    """The Message-IDs an answer refers to, oldest first."""
+    return (*mail.references, mail.message_id) if mail.message_id else mail.references

@@ -1,0 +1,39 @@
+"""Certificates: the committed intent to sign, then the signed bytes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.states import EntryState
+from store.tables import Certificate, Entry
+
+
+def intend(
+    session: Session, entry: Entry, *, issuer: str, serial: int, not_before: datetime, not_after: datetime
+) -> Certificate:
+    """Reserve a serial number for `entry`. A second one for the same entry is refused by the table."""
+    certificate = Certificate(
+        entry_id=entry.id, issuer=issuer, serial=str(serial), not_before=not_before, not_after=not_after
+    )
+    certificate.entry = entry
+    session.add(certificate)
+    session.flush()
+    return certificate
+
+
+def unsigned(session: Session, limit: int) -> Sequence[Certificate]:
+    """Intents whose signed bytes are not stored yet, oldest first: also those a crash left behind."""
+    query = (
+        select(Certificate)
+        .join(Entry, Entry.id == Certificate.entry_id)
+        .where(Certificate.der.is_(None), Entry.state == EntryState.SIGNING)
+        .order_by(Certificate.id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def of_entry(session: Session, entry: Entry) -> Certificate | None:
+    return session.scalar(select(Certificate).where(Certificate.entry_id == entry.id))
