@@ -291,7 +291,7 @@ def test_a_missing_passphrase_says_where_to_put_it(tmp_path: Path) -> None:
 def test_an_open_key_opens_without_a_passphrase_but_not_with_one(tmp_path: Path) -> None:
     settings = write_ca(tmp_path, "p256", None)
     LocalCa.open(settings, None, now=NOW)
-    assert "not encrypted" in fault_of_opening(settings, PASSPHRASE)
+    assert "openssl pkcs8" in fault_of_opening(settings, PASSPHRASE)
 
 
 def test_a_key_that_is_not_the_certificates_names_both_files(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_ca_out_of_its_validity_is_not_opened(tmp_path: Path) -> None:
     LocalCa.open(settings, PASSPHRASE, now=NOW + timedelta(days=3650) - timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("lacks", ["basicConstraints", "keyUsage", "keyCertSign"])
+@pytest.mark.parametrize("lacks", ["basicConstraints", "CA:TRUE", "keyUsage", "keyCertSign"])
 def test_a_certificate_that_may_not_sign_is_not_opened(lacks: str, tmp_path: Path) -> None:
     settings = write_ca(tmp_path, "p256")
     key = load_pem_private_key(settings.key.read_bytes(), PASSPHRASE.encode())
@@ -329,6 +329,8 @@ def test_a_certificate_that_may_not_sign_is_not_opened(lacks: str, tmp_path: Pat
         value = extension.value
         if isinstance(value, x509.KeyUsage) and lacks == "keyCertSign":
             value = x509.KeyUsage(True, *[False] * 5, True, False, False)
+        if isinstance(value, x509.BasicConstraints) and lacks == "CA:TRUE":
+            value = x509.BasicConstraints(ca=False, path_length=None)
         if extension.oid._name != lacks:
             builder = builder.add_extension(value, extension.critical)
     settings.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
