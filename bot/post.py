@@ -1,0 +1,36 @@
+"""Notices -> frozen mails in the outbox, in the transaction that caused them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bot.compose import Composer
+from handlers.notices import Notice
+from store import journal, outbox
+
+
+@dataclass(frozen=True)
+class Post:
+    """`random`: n -> n unguessable bytes, for Message-IDs. `domain`: what they end in."""
+
+    composer: Composer
+    random: Callable[[int], bytes]
+    domain: str
+
+    def queue(self, session: Session, notices: Iterable[Notice], now: datetime) -> None:
+        """Write every notice out, sign it where its reader checks that, and queue it; one row a recipient."""
+        head = journal.head(session)
+        for notice in notices:
+            message_id = f"<{self.random(16).hex()}@{self.domain}>"
+            data = self.composer.compose(notice, now=now, message_id=message_id, journal_head=head)
+            outbox.enqueue(
+                session,
+                recipient=notice.to,
+                template=notice.letter.template,
+                message_id=message_id,
+                number=notice.number,
+                data=data,
+                now=now,
+            )

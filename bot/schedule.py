@@ -1,0 +1,171 @@
+"""When things happen: rounds (intake, certify, deliver), the daily sweep, and what wakes them.
+
+APScheduler only sets flags; all work is done by the one thread that calls `Service.run`.
+"""
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import OperationalError
+
+from bot.deliver import deliver_due
+from bot.imap import Folder, ImapFault, backoff
+from bot.web.server import WebServer
+from bot.wiring import Office, utc_now, web_deps
+from handlers.lapse import end_holds, lapse_overdue
+from store import leases
+from store.transaction import writing
+
+log = structlog.get_logger()
+_LEASE = "round"
+_LEASE_SECONDS = 120
+_RENEW_SECONDS = 30
+_OUTBOX_SECONDS = 30  # how often deferred mails are looked at when nothing else wakes us
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """`fault`: what kept a part of the round from being done; None if all went well."""
+
+    mails: int = 0
+    certificates: int = 0
+    sent: int = 0
+    fault: str | None = None
+
+
+class Service:
+    """One process's work. `wake` and `stop` may be called from any thread or signal handler."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._woken = threading.Event()
+        self._stopping = False
+        self._must_reload = False
+        self._must_sweep = True
+        self._lease_renewed = 0.0
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+
+    def reload(self) -> None:
+        """Read the register again before the next round."""
+        self._must_reload = True
+        self.wake()
+
+    def once(self) -> RoundReport:
+        """Exactly one round, and the daily sweep."""
+        self._office.judge.authority.note(self._office.engine, utc_now())
+        try:
+            with Folder(self._office.config.imap) as folder:
+                return self._round(folder)
+        except ImapFault as fault:
+            log.error("imap", error=str(fault))
+            report = self._round(None)
+            return RoundReport(report.mails, report.certificates, report.sent, str(fault))
+
+    def run(self) -> None:
+        """Rounds until `stop`, and the download page beside them."""
+        self._office.judge.authority.note(self._office.engine, utc_now())
+        server = WebServer(web_deps(self._office, self.wake))
+        server.start()
+        scheduler = self._start_scheduler()
+        log.info("ready", web_port=server.port, instance=self._office.config.instance)
+        try:
+            self._keep_going()
+        finally:
+            scheduler.shutdown(wait=False)
+            server.stop()
+            log.info("stopped")
+
+    def _start_scheduler(self) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(timezone="UTC")
+        scheduler.add_job(self.wake, IntervalTrigger(seconds=_OUTBOX_SECONDS), coalesce=True)
+        hour = (-self._office.config.utc_offset_hours) % 24  # midnight on people's clocks
+        scheduler.add_job(self._ask_for_sweep, CronTrigger(hour=hour, minute=5), coalesce=True)
+        scheduler.start()
+        return scheduler
+
+    def _ask_for_sweep(self) -> None:
+        self._must_sweep = True
+        self.wake()
+
+    def _keep_going(self) -> None:
+        """Stay connected; on any loss go on issuing and delivering while the back-off runs."""
+        failures = 0
+        while not self._stopping:
+            try:
+                with Folder(self._office.config.imap) as folder:
+                    log.info("imap connected", account=folder.account)
+                    while not self._stopping:
+                        self._woken.clear()
+                        self._round(folder)
+                        failures = 0
+                        folder.wait(self._office.config.imap.poll_seconds, self._woken.is_set)
+            except ImapFault as fault:
+                failures += 1
+                pause = backoff(failures, random.random())
+                log.warning("imap", error=str(fault), failures=failures, next_try_seconds=round(pause, 1))
+                self._bridge(pause)
+            except OperationalError as fault:
+                log.error("store", error=str(fault.orig))
+                self._bridge(_OUTBOX_SECONDS)
+
+    def _bridge(self, seconds: float) -> None:
+        """The time without IMAP: approved rows are still issued, answers still leave."""
+        end = time.monotonic() + seconds
+        while not self._stopping and (left := end - time.monotonic()) > 0:
+            self._woken.clear()
+            try:
+                self._round(None)
+            except OperationalError as fault:
+                log.error("store", error=str(fault.orig))
+            self._woken.wait(left)
+
+    def _round(self, folder: Folder | None) -> RoundReport:
+        """Intake, certify, deliver, under the lease; a second process on the same store stands by."""
+        office = self._office
+        if self._must_reload:
+            self._must_reload = False
+            if office.judge.authority.reload():
+                office.judge.authority.note(office.engine, utc_now())
+        if not self._renew_lease():
+            return RoundReport(fault="another process holds the round")
+        if self._must_sweep:
+            self._must_sweep = False
+            self._sweep()
+        mails = office.intake.take_all(folder, self._is_wanted) if folder else 0
+        certificates = office.certifier.certify_all(self._is_wanted)
+        sent = deliver_due(
+            office.engine, office.config.smtp, sender=office.config.address, now=utc_now, rng=random.random
+        )
+        with writing(office.engine) as session:
+            leases.release_lease(session, _LEASE, office.holder)
+        return RoundReport(mails, certificates, sent.sent)
+
+    def _sweep(self) -> None:
+        with writing(self._office.engine) as session:
+            ctx = self._office.judge.context(session)
+            self._office.post.queue(session, [*end_holds(ctx), *lapse_overdue(ctx)], ctx.now)
+
+    def _renew_lease(self) -> bool:
+        with writing(self._office.engine) as session:
+            self._lease_renewed = time.monotonic()
+            return leases.take_lease(session, _LEASE, self._office.holder, utc_now(), _LEASE_SECONDS)
+
+    def _is_wanted(self) -> bool:
+        """Asked between mails: stop early when told to, and never work on an ended lease."""
+        if self._stopping:
+            return False
+        if time.monotonic() - self._lease_renewed < _RENEW_SECONDS:
+            return True
+        return self._renew_lease()

@@ -1,0 +1,120 @@
+"""Everything is built here, once, from the configuration; nothing else in the program makes its own dependencies."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from bot.authority import Authority
+from bot.ca.local import LocalCa
+from bot.ca.protocol import Ca
+from bot.certify import Certifier
+from bot.compose import Composer
+from bot.config import Config, read_passphrase, read_secret
+from bot.intake import Intake
+from bot.openpgp import BotKey
+from bot.post import Post
+from bot.reading import Reader
+from bot.web.app import WebDeps
+from handlers.context import Context
+from store import meta
+from store.transaction import open_store, upgrade, writing
+
+
+def utc_now() -> datetime:
+    """The one clock of the program: aware UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What it takes to judge a mail: the store, the register with its keys, the desk's settings."""
+
+    config: Config
+    engine: Engine
+    authority: Authority
+
+    def context(self, session: Session, now: datetime | None = None) -> Context:
+        """The world as a handler sees it, at `now` (the clock's time if not given)."""
+        return Context(
+            session, now or utc_now(), self.authority.register, self.config.desk(), secrets.token_bytes
+        )
+
+
+@dataclass(frozen=True)
+class Office:
+    """What it takes to act: to sign, to issue, to answer."""
+
+    judge: Judge
+    ca: Ca
+    post: Post
+    intake: Intake
+    certifier: Certifier
+    holder: str  # of leases: this process and no other
+
+    @property
+    def config(self) -> Config:
+        return self.judge.config
+
+    @property
+    def engine(self) -> Engine:
+        return self.judge.engine
+
+
+def open_judge(config: Config, engine: Engine | None = None) -> Judge:
+    """Raises TomlFault for a bad register. `engine` None: the configured store, brought to the newest schema."""
+    if engine is None:
+        engine = open_store(config.store.url)
+        upgrade(engine)
+    return Judge(config, engine, Authority(config))
+
+
+def open_office(config: Config) -> Office:
+    """Raises TomlFault, CaFault, SecretFault: each says what to mend."""
+    ca = LocalCa.open(config.ca, read_passphrase(config.ca))
+    judge = open_judge(config)
+    key = open_bot_key(config)
+    domain = config.address.rpartition("@")[2]
+    post = Post(Composer(config.desk(), config.name, key.sign_detached), secrets.token_bytes, domain)
+
+    def reader() -> Reader:
+        return judge.authority.reader
+
+    return Office(
+        judge=judge,
+        ca=ca,
+        post=post,
+        intake=Intake(judge.engine, config.imap, post, reader, judge.context, utc_now),
+        certifier=Certifier(judge.engine, ca, post, reader, judge.context),
+        holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+    )
+
+
+def open_bot_key(config: Config) -> BotKey:
+    """The key that signs our mails; its passphrase is read once, at the start."""
+    settings = config.openpgp
+    passphrase = read_secret(settings.passphrase_file) if settings.passphrase_file else None
+    return BotKey(settings.home, settings.fingerprint, passphrase, settings.gpg)
+
+
+def web_deps(office: Office, wake: Callable[[], None]) -> WebDeps:
+    """The download page shares the store, the handlers and the outbox with the mail side."""
+    with writing(office.engine) as session:
+        secret = meta.find(session, "web_secret")
+        if secret is None:
+            secret = secrets.token_hex(32)
+            meta.keep(session, "web_secret", secret)
+    return WebDeps(
+        engine=office.engine,
+        context=office.judge.context,
+        queue=office.post.queue,
+        chain=office.ca.chain(),
+        settings=office.config.web,
+        secret=bytes.fromhex(secret),
+        wake=wake,
+    )
