@@ -50,18 +50,18 @@ def _faults(directory: Path, **files: str) -> list[str]:
 def test_a_register_is_read_with_its_digests(tmp_path: Path) -> None:
     first = HEAD + _officer("hanako", KEY_A.lower())
     second = HEAD + _officer("taro", KEY_B)
-    (tmp_path / "b-univ.toml").write_text(first)
+    (tmp_path / "a-univ-b.toml").write_text(first)
     (tmp_path / "a-univ.toml").write_text(second)
     (tmp_path / ".#a-univ.toml").write_text("an editor's lock")
     (tmp_path / "hanako.asc").write_text("a key")
     register = load_register(tmp_path)
-    assert list(register.institutions) == ["a-univ", "b-univ"]
+    assert list(register.institutions) == ["a-univ", "a-univ-b"]
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in (second, first)]
     assert [i.digest for i in register.institutions.values()] == digests
-    lines = f"a-univ {digests[0]}\nb-univ {digests[1]}\n"
+    lines = f"a-univ {digests[0]}\na-univ-b {digests[1]}\n"
     assert register.digest == hashlib.sha256(lines.encode()).hexdigest()
-    assert register.institutions["b-univ"].officers[0].openpgp[0].fingerprint == KEY_A
-    assert register.institutions["b-univ"].domains[0].vetted_until == date(2027, 3, 31)
+    assert register.institutions["a-univ-b"].officers[0].openpgp[0].fingerprint == KEY_A
+    assert register.institutions["a-univ-b"].domains[0].vetted_until == date(2027, 3, 31)
 
 
 def test_an_unknown_key_is_refused_with_path_and_line(tmp_path: Path) -> None:
