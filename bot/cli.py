@@ -59,7 +59,12 @@ def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     report = _open_service(config).once()
     if as_json:
         _print_json(
-            {"mails": report.mails, "certificates": report.certificates, "sent": report.sent, "fault": report.fault}
+            {
+                "mails": report.mails,
+                "certificates": report.certificates,
+                "sent": report.sent,
+                "fault": report.fault,
+            }
         )
     else:
         typer.echo(f"{report.mails} mails, {report.certificates} certificates, {report.sent} mails sent")
@@ -123,7 +128,9 @@ def explain(
 @app.command()
 def check(
     config: ConfigPath = _DEFAULT_CONFIG,
-    probe: Annotated[bool, typer.Option(help="Send a signed mail to ourselves and compare the bytes.")] = False,
+    probe: Annotated[
+        bool, typer.Option(help="Send a signed mail to ourselves and compare the bytes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Examine every part and say what is wrong and how to mend it. Ends with 1 if anything is."""
@@ -146,7 +153,9 @@ def check(
 @app.command()
 def demo(
     folder: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
-    stay: Annotated[bool, typer.Option(help="Keep everything up, to look at it with a mail program.")] = False,
+    stay: Annotated[
+        bool, typer.Option(help="Keep everything up, to look at it with a mail program.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Play the manual's chapter 1-1 on an embedded mail world, with the real service."""

@@ -93,7 +93,9 @@ class Store(_Strict):
 class OpenPGP(_Strict):
     """The bot's signing key, and where the officers' keys are kept."""
 
-    fingerprint: Annotated[str, StringConstraints(to_upper=True, pattern=r"^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")]
+    fingerprint: Annotated[
+        str, StringConstraints(to_upper=True, pattern=r"^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
+    ]
     home: Path = Path("state/gnupg")
     officers_home: Path = Path("state/gnupg-officers")
     passphrase_file: Path | None = None

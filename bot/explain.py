@@ -78,7 +78,9 @@ def explain_mail(judge: Judge, path: Path, at: datetime | None) -> Explanation:
 
 def _received_date(raw: bytes) -> datetime | None:
     """From the topmost Received header, which our own server wrote (RFC 5321 4.4)."""
-    unfolded = raw[:65536].replace(b"\r\n", b"\n").partition(b"\n\n")[0].replace(b"\n ", b" ").replace(b"\n\t", b" ")
+    unfolded = (
+        raw[:65536].replace(b"\r\n", b"\n").partition(b"\n\n")[0].replace(b"\n ", b" ").replace(b"\n\t", b" ")
+    )
     for line in unfolded.decode("ascii", "replace").split("\n"):
         if line.lower().startswith("received:"):
             try:

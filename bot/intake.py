@@ -70,6 +70,7 @@ class Intake:
 
     def _take_one(self, folder: Folder, uid: int, look: Look) -> bool:
         key = MailKey(folder.account, self.settings.folder, folder.uidvalidity, uid)
+        filed: Filed | None
         try:
             mail = self._fetch(folder, key, look)
             if mail is None:
@@ -124,8 +125,15 @@ class Intake:
             if inbox.count_attempt(session, astuple(key), description, now) < _ATTEMPTS:
                 return None
             ctx = self.context(session)
-            session.add(_mail_row(key, look.received_at, now, Handled("crashed", Reason.CRASHED, Filed.QUARANTINE)))
-            facts = {"uid": key.uid, "uidvalidity": key.uidvalidity, "kind": "crashed", "error": description[:500]}
+            session.add(
+                _mail_row(key, look.received_at, now, Handled("crashed", Reason.CRASHED, Filed.QUARANTINE))
+            )
+            facts = {
+                "uid": key.uid,
+                "uidvalidity": key.uidvalidity,
+                "kind": "crashed",
+                "error": description[:500],
+            }
             journal.append(session, now, "handled", facts)
             self.post.queue(session, alarm(ctx, Reason.CRASHED, f"uid {key.uid}: {description[:500]}"), now)
         return Filed.QUARANTINE

@@ -110,11 +110,11 @@ def _answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[
         return ()
     institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]
     language = (institutions or [officers[0][0]])[0].language
-    return (
-        Notice(mail.sender, language, ApplicantHelp(reason, mail.subject), thread=thread_of(mail)),
-    )
+    return (Notice(mail.sender, language, ApplicantHelp(reason, mail.subject), thread=thread_of(mail)),)
 
 
-def _to_claimed_officer(mail: IncomingMail, institution: Institution, officer: Officer, reason: Reason) -> Notice:
+def _to_claimed_officer(
+    mail: IncomingMail, institution: Institution, officer: Officer, reason: Reason
+) -> Notice:
     letter = OfficerAnswer(officer.name, reason, None, None, (), mail.subject)
     return to_officer(institution, officer, letter, thread=thread_of(mail))

@@ -48,32 +48,39 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
         return Handled("application", Reason.SENDER_OUTSIDE, Filed.REFUSED)
     if has_private_key(mail.raw) or any(has_private_key(a.data) for a in mail.attachments):
         return _help(mail, ctx, Reason.PRIVATE_KEY, keep_raw=False)
-    candidates = [a for a in mail.attachments if _is_tsv(a)] or _documents(mail)
-    if len(candidates) > 1:
-        return _help(mail, ctx, Reason.SEVERAL_TSV)
-    attachment = candidates[0]
-    if attachment.name.lower().endswith(_ARCHIVES):
-        return _help(mail, ctx, Reason.ARCHIVE)
+    attachment = _find_document(mail)
+    if isinstance(attachment, Reason):
+        return _help(mail, ctx, attachment)
     file = read_tsv(attachment.data, attachment.name, max_rows=ctx.desk.max_rows)
     kind = _kind_of_subject(mail) or guess_kind(file.rows) or Kind.ISSUE
     if file.errors:
         return _refuse(mail, ctx, kind, attachment, file.errors, ())
-    if kind is not Kind.ISSUE:
-        return _help(mail, ctx, Reason.KIND_NOT_SERVED)
-    institution = find_institution(ctx, sender, file)
+    institution = find_institution(ctx, sender, file) if kind is Kind.ISSUE else Reason.KIND_NOT_SERVED
     if isinstance(institution, Reason):
         return _help(mail, ctx, institution)
-    if not institution.active:
-        return _refuse(mail, ctx, kind, attachment, (RowError(215),), ())
     if not institution.may_apply(sender):
         return _help(mail, ctx, Reason.SENDER_OUTSIDE)
+    if not institution.active:
+        return _refuse(mail, ctx, kind, attachment, (RowError(215),), ())
     rows = check_rows(ctx, institution, file)
-    if any(r.errors for r in rows) and (
-        institution.error_mode is ErrorMode.STOP_ALL or all(r.errors for r in rows)
-    ):
+    if _must_stop(institution, rows):
         return _refuse(mail, ctx, kind, attachment, (), rows)
     taken = Taken(mail, institution, kind, attachment, file.encoding, rows)
     return answer_dry_run(taken, ctx) if _DRY_RUN.search(mail.subject) else take(taken, ctx)
+
+
+def _find_document(mail: IncomingMail) -> Attachment | Reason:
+    """The one attachment that is the application."""
+    candidates = [a for a in mail.attachments if _is_tsv(a)] or _documents(mail)
+    if len(candidates) > 1:
+        return Reason.SEVERAL_TSV
+    return Reason.ARCHIVE if candidates[0].name.lower().endswith(_ARCHIVES) else candidates[0]
+
+
+def _must_stop(institution: Institution, rows: Sequence[CheckedRow]) -> bool:
+    """処理中にエラーが発生した場合: all stop at one error, unless the institution lets the good rows go on."""
+    bad = [row for row in rows if row.errors]
+    return bool(bad) and (institution.error_mode is ErrorMode.STOP_ALL or len(bad) == len(rows))
 
 
 def find_institution(ctx: Context, sender: str, file: TsvFile) -> Institution | Reason:
@@ -170,4 +177,3 @@ def _refuse(
     reason = Reason.FILE_FAULT if file_errors else Reason.ROW_FAULT
     notice = Notice(mail.sender, language, letter, thread=thread_of(mail))
     return Handled("application", reason, Filed.REFUSED, (notice,))
-

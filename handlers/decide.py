@@ -18,7 +18,7 @@ from handlers.rules.sheet import parse_sheet
 from handlers.rules.working_days import add_working_days, end_of_day, local_day, working_days_between
 from handlers.views import view_application
 from store import applications, inbox, journal
-from store.states import ApplicationState, EntryState, ErrorMode, Filed, Kind, Verb
+from store.states import ApplicationState, EntryState, ErrorMode, Kind, Verb
 from store.tables import Application, Approval, Decision, Entry
 
 _DONE = {
@@ -82,7 +82,9 @@ def _judge(
     )
 
 
-def _judge_words(ctx: Context, application: Application, reading: Reading, decision: DecisionLine) -> Reason | None:
+def _judge_words(
+    ctx: Context, application: Application, reading: Reading, decision: DecisionLine
+) -> Reason | None:
     sheet = parse_sheet(inbox.blob(ctx.session, application.sheet_sha256))
     if not reading.quoted_rows <= {(row.seq, row.digest[:16]) for row in sheet.rows}:
         return Reason.QUOTE_MISMATCH

@@ -26,7 +26,7 @@ class MailKey:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A leaf part: its file name (never used as a path, may be empty), its type `a/b` in lower case, its decoded bytes."""
+    """A leaf part: its file name (never a path, may be empty), its type `a/b` in lower case, its decoded bytes."""
 
     name: str
     content_type: str

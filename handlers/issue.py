@@ -24,8 +24,8 @@ from handlers.notices import (
     RowOutcome,
     to_officer,
 )
-from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen
 from handlers.proof import Proven
+from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen
 from handlers.rules.numbers import serial_number
 from handlers.rules.order import IssueOrder, public_key_of
 from handlers.rules.register import Institution
@@ -159,7 +159,12 @@ def _intend(ctx: Context, entry: Entry, request: ServerRequest, issuer: Issuer) 
         ctx.session,
         ctx.now,
         "intended",
-        {"number": entry.number, "seq": entry.seq, "serial": certificate.serial, "row": _digest(entry.raw_line)},
+        {
+            "number": entry.number,
+            "seq": entry.seq,
+            "serial": certificate.serial,
+            "row": _digest(entry.raw_line),
+        },
     )
 
 
@@ -192,7 +197,12 @@ def record(ctx: Context, signed: Sequence[tuple[Certificate, bytes]]) -> list[No
             ctx.session,
             ctx.now,
             "issued",
-            {"number": entry.number, "seq": entry.seq, "serial": certificate.serial, "certificate": _digest(der)},
+            {
+                "number": entry.number,
+                "seq": entry.seq,
+                "serial": certificate.serial,
+                "certificate": _digest(der),
+            },
         )
         download = _offer(ctx, entry, certificate)
         waiting[entry.number, entry.contact_mail.lower()].append((entry, download))
@@ -230,7 +240,9 @@ def fail(
     rows = tuple(RowOutcome(e.seq, errors.get(e.seq, ())) for e in entries)
     notices = _tell_of_failure(application, institution, view, rows)
     if any(error.code in (_TAMPERED, _UNPROVEN) for found in errors.values() for error in found):
-        notices += alarm(ctx, "frozen", f"{application.number}: stored rows differ from what officers approved")
+        notices += alarm(
+            ctx, "frozen", f"{application.number}: stored rows differ from what officers approved"
+        )
     return notices
 
 

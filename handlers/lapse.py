@@ -1,4 +1,4 @@
-"""What time does by itself: open applications lapse, holds end (mail-protocol: a sheet lapses after ten working days)."""
+"""What time does by itself: open applications lapse after their working days, holds end."""
 
 from datetime import timedelta
 
@@ -52,9 +52,7 @@ def end_holds(ctx: Context) -> list[Notice]:
         view = view_application(application, institution)
         deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
         letter = ApplicantHeld(view, Verb.RESUME, "", deadline)
-        notices.append(
-            Notice(application.sender, institution.language, letter, number=application.number)
-        )
+        notices.append(Notice(application.sender, institution.language, letter, number=application.number))
         seqs = tuple(e.seq for e in application.entries if e.state is EntryState.WAITING)
         decided = OfficerDecided(view, "Ringi", Verb.RESUME, seqs, "")
         notices += [

@@ -16,7 +16,9 @@ from store.states import EntryState, Filed, Verb
 from store.tables import Application
 
 # Answers that are not refusals: the officer's will stands, or stood already.
-_GOOD = frozenset({Reason.APPROVED, Reason.DECLINED, Reason.HELD, Reason.RESUMED, Reason.REPEATED, Reason.HELP})
+_GOOD = frozenset(
+    {Reason.APPROVED, Reason.DECLINED, Reason.HELD, Reason.RESUMED, Reason.REPEATED, Reason.HELP}
+)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,9 @@ def take(taken: Taken, ctx: Context) -> Handled:
     )
     view = view_application(application, taken.institution, taken.warnings)
     notices = [*_tell_applicants(taken, ctx, application, view, dry_run=False)]
-    notices += [ask_officer(taken, ctx, application, view, officer, sheet) for officer in taken.institution.officers]
+    notices += [
+        ask_officer(taken, ctx, application, view, officer, sheet) for officer in taken.institution.officers
+    ]
     return Handled("application", Reason.TAKEN, Filed.DONE, tuple(notices), number=number)
 
 
@@ -172,7 +174,12 @@ def _tell_applicants(
 
 
 def ask_officer(
-    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer, sheet: bytes
+    taken: Taken,
+    ctx: Context,
+    application: Application,
+    view: ApplicationView,
+    officer: Officer,
+    sheet: bytes,
 ) -> Notice:
     """The approval request to one officer, with the TSV as received and the sheet."""
     policy = taken.institution.policy

@@ -7,7 +7,7 @@ from handlers.rules.dns_names import unicode_form
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import RowError
 from handlers.rules.sheet import SheetRow
-from handlers.rules.subject_dn import parse_subject_dn, SubjectDN
+from handlers.rules.subject_dn import SubjectDN, parse_subject_dn
 from store.tables import Application, Entry
 
 
@@ -24,7 +24,9 @@ def view_application(
         sender=application.sender,
         received_at=application.received_at,
         file_name=application.file_name,
-        entries=tuple(_view_entry(entry, (warnings or {}).get(entry.seq, ())) for entry in application.entries),
+        entries=tuple(
+            _view_entry(entry, (warnings or {}).get(entry.seq, ())) for entry in application.entries
+        ),
     )
 
 

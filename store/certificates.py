@@ -33,7 +33,3 @@ def unsigned(session: Session, limit: int) -> Sequence[Certificate]:
         .limit(limit)
     )
     return session.scalars(query).all()
-
-
-def of_entry(session: Session, entry: Entry) -> Certificate | None:
-    return session.scalar(select(Certificate).where(Certificate.entry_id == entry.id))

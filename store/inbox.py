@@ -63,9 +63,7 @@ def was_helped_today(session: Session, sender: str, now: datetime) -> bool:
     return was_sent_kind_since(session, sender, "help", now - timedelta(days=1))
 
 
-def count_attempt(
-    session: Session, key: tuple[str, str, int, int], error: str, now: datetime
-) -> int:
+def count_attempt(session: Session, key: tuple[str, str, int, int], error: str, now: datetime) -> int:
     """Note that handling this mail raised; returns how often it has."""
     attempt = session.get(Attempt, key)
     if attempt is None:

@@ -46,14 +46,15 @@ def append(session: Session, at: datetime, event: str, facts: Mapping[str, objec
 
 def entries(session: Session) -> Iterator[JournalEntry]:
     """All entries, oldest first, streamed."""
-    yield from session.scalars(select(JournalEntry).order_by(JournalEntry.seq).execution_options(yield_per=500))
+    yield from session.scalars(
+        select(JournalEntry).order_by(JournalEntry.seq).execution_options(yield_per=500)
+    )
 
 
 def first_fault(session: Session) -> str | None:
     """None if the chain holds, else what is wrong with the first entry that does not fit."""
-    seq, previous = 0, GENESIS
-    for entry in entries(session):
-        seq += 1
+    previous = GENESIS
+    for seq, entry in enumerate(entries(session), start=1):
         if entry.seq != seq:
             return f"entry {seq} is missing"
         if entry.previous != previous:

@@ -17,7 +17,9 @@ _PROGRAMS = {
 
 def find_program(name: str) -> str | None:
     places = _PROGRAMS[name][0]
-    return shutil.which(name) or next((f"{p}/{name}" for p in places if os.access(f"{p}/{name}", os.X_OK)), None)
+    return shutil.which(name) or next(
+        (f"{p}/{name}" for p in places if os.access(f"{p}/{name}", os.X_OK)), None
+    )
 
 
 @pytest.fixture(scope="session")

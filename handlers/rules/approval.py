@@ -18,11 +18,15 @@ _SELECTION = rf"(?: {_ROWS})?(?: (?:除く|EXCEPT) {_EXCEPT})?(?P<faultless> (?:
 _FORMS = (
     (Verb.APPROVE, False, re.compile(rf"^(?:承認(?:します|いたします)?|APPROVE){_SELECTION}[。.]?$", re.I)),
     (Verb.APPROVE, True, re.compile(rf"^(?:失効承認|APPROVE REVOCATION){_SELECTION}[。.]?$", re.I)),
-    (Verb.DECLINE, False, re.compile(rf"^(?:却下|DECLINE)(?: {_ROWS})?(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I)),
+    (
+        Verb.DECLINE,
+        False,
+        re.compile(rf"^(?:却下|DECLINE)(?: {_ROWS})?(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I),
+    ),
     (Verb.HOLD, False, re.compile(r"^(?:保留|HOLD)(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I)),
     (Verb.RESUME, False, re.compile(r"^(?:再開|RESUME)[。.]?$", re.I)),
 )
-_CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:[- ][0-9a-f]{8}){3}(?![0-9a-f-])")
+_CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:(?:-| |- )[0-9a-f]{8}){3}(?![0-9a-f-])")
 _QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b")
 _QUOTE_PREFIX = re.compile(r"^[\s>|]+")
 _LONGEST_COMMENT = 500

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from store.states import ErrorMode
 
-Address = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+Address = Annotated[
+    str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")
+]
 DomainName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Fingerprint = Annotated[str, StringConstraints(to_upper=True, pattern=r"^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")]
 Language = Literal["ja", "en", "both"]
@@ -138,4 +140,6 @@ class Register:
         """Whether the bot may write to this address at all before an approval."""
         if address is None:
             return False
-        return any(i.may_apply(address) for i in self.institutions.values()) or bool(self.officers_at(address))
+        return any(i.may_apply(address) for i in self.institutions.values()) or bool(
+            self.officers_at(address)
+        )

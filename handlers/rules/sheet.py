@@ -113,5 +113,7 @@ def show_code(code: str) -> str:
 
 def policy_digest(policy: Policy) -> str:
     """Hex SHA-256 over the policy and its checklist: a changed policy makes another sheet."""
-    text = json.dumps(policy.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(
+        policy.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""Reading decisions out of signed text: threats AP2, AP3."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.rules.approval import read_decision
+from handlers.rules.reasons import Reason
+from store.states import Verb
+
+CODE = "3f2a9b1c-00112233-44556677-8899aabb"
+PLAIN = CODE.replace("-", "")
+QUOTE = f"""──── Ringi A-20261122-0007 ────
+
+鈴木様
+
+次の行を書いて、署名して返信してください。
+｜ 承認
+｜ 却下: 理由
+
+Row-1 0123456789abcdef CN=test1.example.ac.jp
+コード: {CODE}
+"""
+QUOTED = "".join(f"> {line}\n" for line in QUOTE.splitlines())
+ATTRIBUTION = "2026年11月22日(日) 18:00 Ringi <ringi@example.ac.jp>:\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "verb"),
+    [
+        ("承認", Verb.APPROVE),
+        ("承認。", Verb.APPROVE),
+        ("承認します", Verb.APPROVE),
+        ("承認します。", Verb.APPROVE),
+        ("承認いたします。", Verb.APPROVE),
+        ("　承認　", Verb.APPROVE),
+        ("APPROVE", Verb.APPROVE),
+        ("approve", Verb.APPROVE),
+        ("ＡＰＰＲＯＶＥ", Verb.APPROVE),
+        ("失効承認", Verb.APPROVE),
+        ("却下: 所属が違います", Verb.DECLINE),
+        ("却下：所属が違います", Verb.DECLINE),
+        ("DECLINE: wrong department", Verb.DECLINE),
+        ("保留: 確認中", Verb.HOLD),
+        ("HOLD: asking", Verb.HOLD),
+        ("再開", Verb.RESUME),
+        ("RESUME", Verb.RESUME),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    ["{line}\n\n" + ATTRIBUTION + QUOTED, QUOTED + "\n{line}\n", "○○様\n\n{line}\n\n-- \n鈴木\n" + QUOTED],
+)
+def test_each_form_is_read_wherever_it_stands(line: str, verb: Verb, around: str) -> None:
+    reading = read_decision(around.replace("{line}", line))
+    assert reading.decision is not None
+    assert reading.decision.verb is verb
+    assert reading.codes == (PLAIN,)
+    assert reading.quoted_rows == {(1, "0123456789abcdef")}
+
+
+def test_AP2_outlook_quotes_without_marks_and_nothing_below_counts() -> None:
+    text = (
+        "承認\n\n-----Original Message-----\nFrom: Ringi\nSubject: 承認のお願い\n\n"
+        + QUOTE
+        + "\n却下: いいえ\n"
+    )
+    reading = read_decision(text)
+    assert reading.decision is not None
+    assert reading.decision.verb is Verb.APPROVE
+    assert reading.codes == (PLAIN,)
+
+
+@pytest.mark.parametrize("text", [QUOTE, QUOTED, ATTRIBUTION + QUOTED, "了解です\n" + QUOTED, ""])
+def test_AP2_our_own_request_is_no_decision(text: str) -> None:
+    assert read_decision(text).fault is Reason.NO_DECISION
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "承認しません",
+        "承認しますが、3番は除いてください",
+        "承認 よろしく",
+        "承\u200b認",
+        "\u202e承認",
+        "承認?",
+        "不承認",
+        "APPROVED",
+        "> 承認",
+        "＞ 承認",
+        "｜ 承認",
+        "| 承認",
+        "承認 1-",
+        "承認 1,,2",
+    ],
+)
+def test_AP3_what_is_not_in_the_table_is_no_decision(line: str) -> None:
+    assert read_decision(f"{line}\n{QUOTED}").fault is Reason.NO_DECISION
+
+
+@pytest.mark.parametrize("lines", ["承認\n却下: だめ", "承認\n承認", "APPROVE\n承認", "保留: a\n再開"])
+def test_AP3_two_decisions_are_refused(lines: str) -> None:
+    assert read_decision(f"{lines}\n{QUOTED}").fault is Reason.TWO_DECISIONS
+
+
+@pytest.mark.parametrize("line", ["却下", "却下:", "保留：", "DECLINE", "却下 3"])
+def test_a_reason_is_required(line: str) -> None:
+    assert read_decision(f"{line}\n{QUOTED}").fault is Reason.REASON_MISSING
+
+
+def test_rows_and_exceptions_are_read() -> None:
+    reading = read_decision(f"承認 1-40,45 除く 3,7 有効分のみ\n{QUOTED}")
+    decision = reading.decision
+    assert decision is not None
+    assert decision.faultless_only
+    assert [seq for seq in range(1, 50) if decision.covers(seq)] == [
+        s for s in [*range(1, 41), 45] if s not in (3, 7)
+    ]
+    assert decision.seqs_named() == {1, 40, 45, 3, 7}
+
+
+def test_a_revocation_has_its_own_word() -> None:
+    plain, revocation = read_decision("承認").decision, read_decision("APPROVE REVOCATION").decision
+    assert plain is not None
+    assert revocation is not None
+    assert (plain.is_revocation, revocation.is_revocation) == (False, True)
+
+
+def test_codes_of_two_sheets_are_both_seen() -> None:
+    other = "00000000-11111111-22222222-33333333"
+    assert len(read_decision(f"承認\n{CODE}\n{other}\n{CODE}").codes) == 2
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        f"> コード: {CODE[:18]}\n> {CODE[18:]}",
+        f"> > コード: {CODE.replace('-', ' ')}",
+        f"コード:{CODE}",
+    ],
+)
+def test_a_code_survives_wrapping_and_quoting(quoted: str) -> None:
+    assert read_decision(f"承認\n{quoted}\n").codes == (PLAIN,)
+
+
+@pytest.mark.parametrize("text", [PLAIN, "a" * 64, f"{CODE}-00000000", f"0{CODE}", CODE[:-1]])
+def test_other_hex_is_no_code(text: str) -> None:
+    assert read_decision(f"承認\n{text}\n").codes == ()
+
+
+@given(st.text())
+def test_any_text_can_be_read(text: str) -> None:
+    reading = read_decision(text)
+    assert (reading.decision is None) == (reading.fault is not None)
+
+
+@given(st.text(alphabet="承認却下保留再開:。 APROVE\n>|─Ringi0123456789-,"))
+def test_near_misses_can_be_read(text: str) -> None:
+    reading = read_decision(text)
+    assert (reading.decision is None) == (reading.fault is not None)
