@@ -1,0 +1,27 @@
+"""The words of row errors and warnings: text, cause and remedy of each code, in both languages.
+
+`{0}` and `{1}` are the error's values. The words that the manual gives (1-1-4 steps 5 and 7) are kept to the
+letter.
+"""
+
+from handlers.rules.error_words.csr import CSR
+from handlers.rules.error_words.form import FORM
+from handlers.rules.error_words.names import NAMES
+from handlers.rules.error_words.says import Says, Words
+from handlers.rules.error_words.standing import STANDING
+from handlers.rules.error_words.warnings import WARNINGS
+
+_WORDS: dict[tuple[int, int | None], Words] = {**FORM, **NAMES, **CSR, **STANDING, **WARNINGS}
+
+
+def words_for(code: int, column: int | None) -> Words:
+    """The words of a code; a column may have its own. KeyError for a code that is not in the table."""
+    return _WORDS.get((code, column)) or _WORDS[code, None]
+
+
+def codes_with_words() -> frozenset[int]:
+    """Every code in the table."""
+    return frozenset(code for code, _ in _WORDS)
+
+
+__all__ = ["Says", "Words", "codes_with_words", "words_for"]
