@@ -1,0 +1,238 @@
+"""The work of `ringi init`: answers -> a directory that `ringi check` and `ringi run` can start from."""
+
+import base64
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bot.answers import Answers, NewCa, OwnCa
+from bot.ca.local import LocalCa
+from bot.ca.making import make_ca
+from bot.ca.protocol import CaFault
+from bot.config import Ca as CaSettings
+from bot.config import SecretFault, load_config, read_passphrase
+from bot.key_file import read_key_file
+from bot.openpgp import BotKey, GpgFault, make_bot_key
+from bot.questions import ask
+from bot.register import load_register
+from bot.setup_text import (
+    CA_CERTIFICATE,
+    CA_KEY,
+    CA_PASSPHRASE,
+    REGISTER,
+    config_text,
+    institution_text,
+    key_file,
+)
+from bot.toml_file import TomlFault
+
+__all__ = ["Answers", "Prepared", "SetupFault", "ask", "prepare"]
+
+_CONFIG = Path("config.toml")
+_STATE = Path("state")
+_GPG_HOME = _STATE / "gnupg"
+_BOT_KEY = Path("bot-key.asc")
+_NO_KEY_YET = "0" * 40
+_PASSPHRASE_BYTES = 24
+# it becomes a file name
+_PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class SetupFault(Exception):
+    """Nothing was set up, or only a part: every reason at once, and the files that were written."""
+
+    temporary = False
+
+    def __init__(self, faults: list[str], written: tuple[Path, ...] = ()) -> None:
+        left = [f"{path} was written already: remove it before the next try" for path in written]
+        super().__init__("\n".join([*faults, *left]))
+        self.faults = tuple(faults)
+        self.written = written
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`fingerprint`: of the bot's new signing key. `to_do`: what is left for a person, in order."""
+
+    config: Path
+    fingerprint: str
+    written: tuple[Path, ...]
+    to_do: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to write; `path` is relative to the new directory."""
+
+    path: Path
+    content: bytes
+    mode: int = 0o644
+
+
+def prepare(directory: Path, answers: Answers, *, now: datetime, random: Callable[[int], bytes]) -> Prepared:
+    """Write everything into `directory`, which may exist; no file that is there already is touched.
+
+    `random`: n -> n unguessable bytes, for the CA's passphrase. Raises SetupFault.
+    """
+    directory = directory.absolute()
+    fingerprints, faults = _read_officer_keys(answers)
+    faults += [
+        f"{path} exists already: move it away, or choose another directory"
+        for path in (directory / name for name in _names(answers))
+        if path.exists()
+    ]
+    faults += _value_faults(answers, fingerprints, now)
+    if isinstance(answers.ca, OwnCa):
+        faults += _ca_faults(directory, answers.ca, now)
+    if faults:
+        raise SetupFault(faults)
+    written: list[Path] = []
+    try:
+        # first, for it is what fails most easily
+        fingerprint = _make_bot_key(directory, answers)
+        written.append(directory / _GPG_HOME)
+        for file in _files(directory, answers, fingerprint, fingerprints, now, random):
+            _write_new(directory / file.path, file.content, file.mode)
+            written.append(directory / file.path)
+    except (OSError, GpgFault) as error:
+        raise SetupFault([str(error)], tuple(written)) from error
+    return Prepared(directory / _CONFIG, fingerprint, tuple(written), tuple(_to_do(directory, answers)))
+
+
+def _read_officer_keys(answers: Answers) -> tuple[list[str], list[str]]:
+    """The officers' fingerprints, in order, and what is wrong with their key files."""
+    fingerprints: list[str] = []
+    faults: list[str] = []
+    for officer in answers.officers:
+        try:
+            fingerprints.append(_read_officer_key(officer.key_file))
+        except (ValueError, OSError, GpgFault) as error:
+            fingerprints.append(_NO_KEY_YET)
+            faults.append(f"officer {officer.id}: {error}")
+    return fingerprints, faults
+
+
+def _read_officer_key(path: Path) -> str:
+    with path.open("rb"):
+        found = read_key_file("gpg", path)
+    if len(found) != 1:
+        raise ValueError(f"{path} must hold one public OpenPGP key, it holds {len(found)}")
+    if found[0].is_secret:
+        raise ValueError(f"{path} holds a SECRET key: take the public one (gpg --armor --export)")
+    if not found[0].can_sign:
+        raise ValueError(f"{path}: the key can't sign, it is expired, revoked, or made for something else")
+    return found[0].fingerprint
+
+
+def _names(answers: Answers) -> Iterator[Path]:
+    """What will be made, relative to the directory."""
+    yield _CONFIG
+    yield _GPG_HOME
+    yield _BOT_KEY
+    yield REGISTER / f"{answers.institution.id}.toml"
+    for officer in answers.officers:
+        yield REGISTER / key_file(answers.institution, officer)
+    if isinstance(answers.ca, NewCa):
+        yield from (CA_KEY, CA_CERTIFICATE, CA_PASSPHRASE)
+
+
+def _value_faults(answers: Answers, fingerprints: list[str], now: datetime) -> list[str]:
+    """What the program itself would say about the two TOML files."""
+    if not _PLAIN_NAME.fullmatch(answers.institution.id):
+        return [f"the institution's id {answers.institution.id!r}: lower case letters, digits, . _ - only"]
+    officers = zip(answers.officers, fingerprints, strict=True)
+    register = institution_text(answers.institution, officers, now.date())
+    config = config_text(answers, _NO_KEY_YET, now.date())
+    return [
+        *_load_faults(_CONFIG.name, config, load_config),
+        *_load_faults(f"{answers.institution.id}.toml", register, lambda path: load_register(path.parent)),
+    ]
+
+
+def _load_faults(name: str, text: str, load: Callable[[Path], object]) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="ringi-init-") as folder:
+        try:
+            (Path(folder) / name).write_bytes(text.encode())
+            load(Path(folder) / name)
+        except UnicodeEncodeError:
+            return [f"{name}: an answer is not UTF-8"]
+        except TomlFault as fault:
+            return [f"{name}: {one.where or 'text'}: {one.message}" for one in fault.faults]
+    return []
+
+
+def _ca_faults(directory: Path, ca: OwnCa, now: datetime) -> list[str]:
+    settings = CaSettings(
+        key=directory / ca.key,
+        certificate=directory / ca.certificate,
+        chain=directory / ca.chain if ca.chain else None,
+        passphrase_file=directory / ca.passphrase_file if ca.passphrase_file else None,
+    )
+    try:
+        LocalCa.open(settings, read_passphrase(settings), now=now)
+    except (CaFault, SecretFault) as fault:
+        return [str(fault)]
+    return []
+
+
+def _make_bot_key(directory: Path, answers: Answers) -> str:
+    (directory / _STATE).mkdir(mode=0o700, parents=True, exist_ok=True)
+    # no passphrase: it would have to lie beside the key
+    return make_bot_key(directory / _GPG_HOME, answers.name, answers.address, None)
+
+
+def _files(
+    directory: Path,
+    answers: Answers,
+    fingerprint: str,
+    fingerprints: list[str],
+    now: datetime,
+    random: Callable[[int], bytes],
+) -> Iterator[_File]:
+    """Everything but the gpg home. The configuration comes last: where it is, all is there."""
+    yield _File(_BOT_KEY, BotKey(directory / _GPG_HOME, fingerprint, None).export())
+    if isinstance(answers.ca, NewCa):
+        yield from _ca_files(answers.ca, now, random)
+    for officer in answers.officers:
+        yield _File(REGISTER / key_file(answers.institution, officer), officer.key_file.read_bytes())
+    officers = zip(answers.officers, fingerprints, strict=True)
+    institution = institution_text(answers.institution, officers, now.date())
+    yield _File(REGISTER / f"{answers.institution.id}.toml", institution.encode())
+    yield _File(_CONFIG, config_text(answers, fingerprint, now.date()).encode())
+
+
+def _ca_files(ca: NewCa, now: datetime, random: Callable[[int], bytes]) -> Iterator[_File]:
+    passphrase = ca.passphrase or base64.urlsafe_b64encode(random(_PASSPHRASE_BYTES)).decode()
+    key, certificate = make_ca(ca.name, key=ca.key, days=ca.days, passphrase=passphrase, now=now)
+    yield _File(CA_PASSPHRASE, passphrase.encode() + b"\n", 0o600)
+    yield _File(CA_KEY, key, 0o600)
+    yield _File(CA_CERTIFICATE, certificate)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Raises FileExistsError rather than touch what is there."""
+    path.parent.mkdir(mode=0o700 if mode == 0o600 else 0o755, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _to_do(directory: Path, answers: Answers) -> Iterator[str]:
+    servers = (answers.imap, answers.smtp)
+    wanted = {directory / s.password_file: s.user for s in servers if s.password_file}
+    for path, user in wanted.items():
+        if not path.exists():
+            quoted = shlex.quote(str(path))
+            yield f"put the password of {user} into {path}, made by: install -m 600 /dev/null {quoted}"
+    if answers.institution.vetted_until is None:
+        register = directory / REGISTER / f"{answers.institution.id}.toml"
+        yield f"vet the domains and enter vetted_until in {register}: until then applications are refused"
+    if isinstance(answers.ca, NewCa):
+        yield f"copy {directory / CA_KEY} and {directory / CA_PASSPHRASE} to a safe place, each to its own"
+    yield f"give {directory / _BOT_KEY} to the officers, so that their mail programs can check our mails"
+    yield "run `ringi check`"
