@@ -31,6 +31,11 @@ def export_key(gpg_home: Path, fingerprint: str, *, secret: bool = False) -> byt
     return _gpg(gpg_home, "--armor", *how, fingerprint)
 
 
+def import_key(gpg_home: Path, key_file: Path) -> None:
+    """Take a public key into the ring."""
+    _gpg(gpg_home, "--import", str(key_file))
+
+
 def stop_agent(gpg_home: Path) -> None:
     """End the agent that gpg left behind for `gpg_home`."""
     command = ["gpgconf", "--homedir", str(gpg_home), "--kill", "all"]

@@ -4,7 +4,7 @@ They know the manual and the mails they get, nothing of the service's inside; an
 """
 
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -79,12 +79,20 @@ class Applicant:
 
         Raises urllib.error.HTTPError where either answer is no success.
         """
-        opener = _browser()
-        with opener.open(url, timeout=_PAGE_SECONDS) as answer:
-            form = _Form.read(answer.read().decode())
-        fields = {**form.fields, "format": format}
-        target = urljoin(url, form.action)
-        with opener.open(target, data=urlencode(fields).encode(), timeout=_PAGE_SECONDS) as answer:
+        return self.press(self.open_page(url), format)
+
+    def open_page(self, url: str) -> "Form":
+        """The page's form; raises urllib.error.HTTPError. Nothing is fetched yet."""
+        browser = _browser()
+        with browser.open(url, timeout=_PAGE_SECONDS) as answer:
+            form = Form(url, browser)
+            form.feed(answer.read().decode())
+            return form
+
+    def press(self, form: "Form", format: str) -> bytes:
+        """Press the button for `format`; raises urllib.error.HTTPError."""
+        data = urlencode({**form.fields, "format": format}).encode()
+        with form.browser.open(urljoin(form.url, form.action), data=data, timeout=_PAGE_SECONDS) as answer:
             body: bytes = answer.read()
             return body
 
@@ -149,21 +157,15 @@ def _browser() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(no_proxy, cookies)
 
 
-@dataclass
-class _Form(HTMLParser):
-    """The first form of a page: where it goes, and its hidden fields."""
+class Form(HTMLParser):
+    """The first form of a page: its hidden fields, and where it goes. `browser` holds the page's cookies."""
 
-    action: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, url: str, browser: urllib.request.OpenerDirector) -> None:
         super().__init__()
-
-    @classmethod
-    def read(cls, page: str) -> "_Form":
-        form = cls()
-        form.feed(page)
-        return form
+        self.url = url
+        self.browser = browser
+        self.action = ""
+        self.fields: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)

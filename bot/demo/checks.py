@@ -1,0 +1,107 @@
+"""Independent checks: gpg, openssl, hashlib and cryptography judge the service, none of its own code."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from bot.demo.mailbox import parse
+
+_SECONDS = 60
+# the order in which the manual prints a DN, one part a line
+_DN_ORDER = ("CN", "OU", "O", "L", "ST", "C")
+
+
+class NotHeld(Exception):
+    """What was to hold did not; the text says what was seen."""
+
+    temporary = False
+
+
+def require(condition: object, seen: str) -> None:
+    """Raise NotHeld with `seen` unless `condition`."""
+    if not condition:
+        raise NotHeld(seen)
+
+
+def code_of(sheet: bytes) -> str:
+    """A sheet's code as people read it: the first 32 hex digits of its SHA-256, in groups of eight."""
+    digest = hashlib.sha256(sheet).hexdigest()
+    return "-".join(digest[i : i + 8] for i in range(0, 32, 8))
+
+
+def dn_lines(certificate: x509.Certificate) -> list[str]:
+    """`CN=…`, `O=…`: the subject as the manual prints it."""
+    parts = [part.rfc4514_string() for part in certificate.subject]
+    return sorted(parts, key=lambda part: _DN_ORDER.index(part.partition("=")[0]))
+
+
+def verify_signed_mail(raw: bytes, gpg_home: Path, fingerprint: str) -> None:
+    """gpg finds one good signature of that primary key over the first part (RFC 3156), else NotHeld."""
+    mail = parse(raw)
+    require(mail.get_content_type() == "multipart/signed", "the mail is not signed")
+    boundary = str(mail.get_boundary()).encode()
+    pieces = raw.split(b"\r\n--" + boundary)
+    require(len(pieces) == 4, "the signed mail has not exactly two parts")
+    with tempfile.TemporaryDirectory(prefix="ringi-") as folder:
+        signed, signature = Path(folder, "signed"), Path(folder, "signature.asc")
+        signed.write_bytes(pieces[1].removeprefix(b"\r\n"))
+        signature.write_bytes(pieces[2].partition(b"\r\n\r\n")[2])
+        command = ["gpg", "--homedir", str(gpg_home), "--batch", "--no-tty", "--status-fd", "1"]
+        done = _run([*command, "--verify", str(signature), str(signed)])
+    valid = re.findall(r"^\[GNUPG:\] VALIDSIG .*?(\w+)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    require(
+        done.returncode == 0 and valid == [fingerprint], f"gpg does not take the signature: {valid or 'none'}"
+    )
+
+
+def verify_chain(certificate: Path, chain: Path, root: Path, fqdn: str) -> str:
+    """The certificate is good for a TLS server of that name under `root`; returns who said so, else NotHeld.
+
+    `chain`: the PEM certificates between the two, possibly with the root itself.
+    """
+    if openssl := shutil.which("openssl"):
+        return _verify_with_openssl(openssl, certificate, chain, root, fqdn)
+    return verify_with_cryptography(certificate, chain, root, fqdn)
+
+
+def _verify_with_openssl(openssl: str, certificate: Path, chain: Path, root: Path, fqdn: str) -> str:
+    # without the two -no- options openssl would trust the system's store as well
+    trust = ["-CAfile", str(root), "-no-CApath", "-no-CAstore", "-untrusted", str(chain)]
+    rules = ["-x509_strict", "-purpose", "sslserver", "-verify_hostname", fqdn]
+    done = _run([openssl, "verify", *trust, *rules, str(certificate)])
+    require(
+        done.returncode == 0,
+        f"openssl verify: {(done.stderr or done.stdout).decode(errors='replace').strip()}",
+    )
+    return "openssl verify -x509_strict -purpose sslserver: OK"
+
+
+def verify_with_cryptography(certificate: Path, chain: Path, root: Path, fqdn: str) -> str:
+    """The same judgement by `cryptography`."""
+    store = Store(x509.load_pem_x509_certificates(root.read_bytes()))
+    between = x509.load_pem_x509_certificates(chain.read_bytes())
+    leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+    verifier = PolicyBuilder().store(store).time(datetime.now(UTC)).build_server_verifier(x509.DNSName(fqdn))
+    try:
+        verifier.verify(leaf, [c for c in between if c != leaf])
+    except VerificationError as error:
+        raise NotHeld(f"cryptography's verifier: {error}") from error
+    return "cryptography's verifier: OK (there is no openssl here)"
+
+
+def matches(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> bool:
+    """Whether the certificate is for the public half of this key."""
+    return certificate.public_key() == key.public_key()
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS)

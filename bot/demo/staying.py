@@ -1,0 +1,48 @@
+"""`ringi demo --stay`: everything stays up so that people can point a mail program and a browser at it."""
+
+import contextlib
+import threading
+
+from bot.demo.mailbox import Mailbox
+from bot.demo.stage import BOT, Stage, write_private
+from bot.demo.steps import DN, FQDN
+
+_NEXT = "test2.example.ac.jp"
+
+
+def stay(stage: Stage) -> None:
+    """Say how to look, and wait for Ctrl-C."""
+    _write_next_application(stage)
+    say = stage.say
+    world = stage.folder / "world"
+    say.title("Everything stays up until Ctrl-C", [])
+    say.say("Mail accounts, for Thunderbird or any other program (STARTTLS, normal password):")
+    say.table(_account(stage.applicant.mailbox, "applicant"))
+    say.table(_account(stage.officer.mailbox, "officer"))
+    say.table([("  trust", f"{world / 'ca.pem'} (Settings, Certificates, Authorities, Import)")])
+    say.table(
+        [("  officer's key", f"{world / 'officer-secret-key.asc'} (Account Settings, End-To-End Encryption)")]
+    )
+    say.table([("  bot's key", f"{stage.directory / 'bot-key.asc'} (to check what the bot signs)")])
+    say.say("To try:")
+    say.table(
+        [
+            ("  1.", f"as the applicant, mail {stage.folder / 'next-application.tsv'} to {BOT}"),
+            ("  2.", "as the officer, reply to the request, signed, with the one line 承認します"),
+            ("  3.", f"open the URL that the applicant gets (the page is at {stage.config.web.public_url})"),
+        ]
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _account(mailbox: Mailbox, who: str) -> list[tuple[str, str]]:
+    servers = f"IMAP {mailbox.imap_host}:{mailbox.imap_port}, SMTP {mailbox.smtp_host}:{mailbox.smtp_port}"
+    return [(f"  {who}", f"{mailbox.user}, password {mailbox.password}, {servers}")]
+
+
+def _write_next_application(stage: Stage) -> None:
+    """A good TSV for another server, so that a person can play the rest by hand."""
+    dn = DN.replace(FQDN, _NEXT)
+    _, csr = stage.applicant.make_request(_NEXT, dn)
+    write_private(stage.folder / "next-application.tsv", stage.applicant.tsv(_NEXT, dn, csr))
