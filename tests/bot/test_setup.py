@@ -61,7 +61,9 @@ def answers_with(officer: Officer, **changes: object) -> Answers:
             instance="testkikan-1",
             address="bot@example.ac.jp",
             imap=ServerAnswers("imap.example.ac.jp", 993, "tls", "bot", password_file=Path("mail.password")),
-            smtp=ServerAnswers("smtp.example.ac.jp", 587, "starttls", "bot", token_command="echo token"),
+            smtp=ServerAnswers(
+                "smtp.example.ac.jp", 587, "starttls", "bot", None, "echo token", Path("mail-ca.pem")
+            ),
             public_url="https://ringi.example.ac.jp",
             institution=InstitutionAnswers(
                 id="testkikan",
@@ -114,6 +116,7 @@ def test_what_is_prepared_is_read_back_as_it_was_answered(officer: Officer, plac
     assert config.imap.password_file == place / "mail.password"
     assert (config.smtp.port, config.smtp.security) == (587, "starttls")
     assert config.smtp.secret() == "token"
+    assert config.smtp.ca_file == place / "mail-ca.pem"
     assert (config.web.public_url, config.web.port) == ("https://ringi.example.ac.jp", 8400)
     assert config.monitors == ("monitor@example.ac.jp",)
     institution = load_register(config.register_dir).institutions["testkikan"]
@@ -286,6 +289,15 @@ def test_a_ca_that_is_there_already_is_tried_and_left_where_it_is(
     assert config.ca.key == tmp_path / "my.key"
     assert not (place / "ca").exists()
     LocalCa.open(config.ca, read_passphrase(config.ca), now=NOW)
+
+
+def test_a_secret_is_never_written_through_a_link_somebody_laid(
+    officer: Officer, place: Path, tmp_path: Path
+) -> None:
+    (place / "ca").mkdir(parents=True)
+    (place / "ca/ca.key").symlink_to(tmp_path / "elsewhere")
+    assert str(place / "ca/ca.key") in str(faults_of(place, answers_with(officer)))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_failure_in_the_middle_names_what_was_written(officer: Officer, place: Path) -> None:
