@@ -89,9 +89,11 @@ def _refusal(lines: list[list[bytes]], count: Counter[bytes]) -> Reason | None:
 
 def _read_error(line: list[bytes]) -> Reason:
     # ERRSIG <keyid> <pkalgo> <hashalgo> <sig_class> <time> <rc> <fpr>
-    if len(line) > 6 and line[6] == _BAD_DIGEST_ALGORITHM:
-        return Reason.WEAK_DIGEST
-    return Reason.UNVERIFIABLE
+    if len(line) < 7:
+        return Reason.UNVERIFIABLE
+    if line[4] not in (b"00", b"01"):
+        return Reason.SIGNATURE_CLASS
+    return Reason.WEAK_DIGEST if line[6] == _BAD_DIGEST_ALGORITHM else Reason.UNVERIFIABLE
 
 
 def _read_valid_signature(line: list[bytes]) -> ValidSignature | Reason:
