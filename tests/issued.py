@@ -105,8 +105,14 @@ def _sign(
 
 def a_certificate(fqdn: str, serial: int) -> bytes:
     """DER, its name encoded C first as a CA may do."""
-    values = (("C", "JP"), ("ST", "Tokyo"), ("L", "Chiyoda-ku"), ("O", "testkikan"), ("CN", fqdn))
-    subject = x509.Name.from_rfc4514_string(",".join(f"{k}={v}" for k, v in reversed(values)))
+    values = (
+        (NameOID.COUNTRY_NAME, "JP"),
+        (NameOID.STATE_OR_PROVINCE_NAME, "Tokyo"),
+        (NameOID.LOCALITY_NAME, "Chiyoda-ku"),
+        (NameOID.ORGANIZATION_NAME, "testkikan"),
+        (NameOID.COMMON_NAME, fqdn),
+    )
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in values])
     authority = an_authority()
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign(key, authority.key, subject, "Test Issuing CA", serial, (fqdn,))

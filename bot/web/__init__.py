@@ -1,1 +1,1 @@
-"""The download page (threats.md section 7 in the project's requirements; manual 1-1, 【利用管理者作業】)."""
+"""The download page: one-time URLs for certificates (threats URL1-URL3; manual 1-1, 【利用管理者作業】)."""

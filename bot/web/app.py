@@ -1,0 +1,241 @@
+"""The web application: what a one-time URL shows, what it hands over, and who is told (threats URL1-URL3)."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from bot.config import Web
+from bot.web.files import File, Format, find_format, write_file
+from bot.web.guard import (
+    GuessLimit,
+    SecurityHeaders,
+    form_token,
+    is_form_token,
+    read_form,
+    security_headers,
+)
+from bot.web.language import Language, choose_language
+from bot.web.render import Pages
+from handlers.context import Context
+from handlers.download import Gone, download, look
+from handlers.notices import Notice
+from store.tables import Meta
+from store.transaction import reading, writing
+
+# fewer than the engine's pool holds, so that many visitors leave connections for the mail rounds
+_STORE_TURNS = 4
+
+_log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class WebDeps:
+    """What the page needs, built by the wiring.
+
+    `queue(session, notices, now)` puts mails into the outbox of the open transaction; `wake`, called in any
+    thread after the commit, makes them leave soon. `chain`: DER, the issuing certificate first. `secret`: for
+    the form's token, 32 bytes, the same in every process on this store. `language`: for who names none.
+    """
+
+    engine: Engine
+    context: Callable[[Session], Context]
+    queue: Callable[[Session, Sequence[Notice], datetime], None]
+    chain: tuple[bytes, ...]
+    settings: Web
+    secret: bytes
+    wake: Callable[[], None]
+    language: Language = "ja"
+
+
+def make_app(deps: WebDeps) -> Starlette:
+    """The ASGI application. It answers with and without the path of `public_url` before its own paths."""
+    if "*" in deps.settings.trusted_proxies:
+        raise ValueError(
+            "web.trusted_proxies must name the proxies: with '*' any visitor could claim any address"
+        )
+    site = _Site(deps)
+    headers = security_headers(site.pages.style_hash)
+    routes = [
+        Route(prefix + path, endpoint, methods=methods)
+        # a proxy may pass its path on or cut it off
+        for prefix in dict.fromkeys(("", urlsplit(deps.settings.public_url).path))
+        for path, endpoint, methods in (
+            ("/d/{token}", site.show, ["GET"]),
+            ("/d/{token}", site.deliver, ["POST"]),
+            ("/d/{token}", site.options, ["OPTIONS"]),
+            ("/ca.cer", site.issuer, ["GET"]),
+            ("/health", site.health, ["GET"]),
+        )
+    ]
+
+    async def broken(request: Request, error: Exception) -> Response:
+        # the framework writes this answer outside of all middleware
+        response = site.trouble(request, 500)
+        response.headers.update(headers)
+        return response
+
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(SecurityHeaders, headers=headers),
+            Middleware(ProxyHeadersMiddleware, trusted_hosts=list(deps.settings.trusted_proxies)),
+        ],
+        exception_handlers={
+            404: _not_found,
+            405: _not_found,
+            SQLAlchemyError: site.store_fault,
+            Exception: broken,
+        },
+    )
+    # it would answer with an address made from the Host header, which anybody may set
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("Not found\n", 404)
+
+
+class _Site:
+    """The answers. Each does its work on the store in another thread, in one transaction."""
+
+    def __init__(self, deps: WebDeps) -> None:
+        self.deps = deps
+        self.pages = Pages()
+        self._guesses = GuessLimit()
+        self._turns = asyncio.Semaphore(_STORE_TURNS)
+
+    async def show(self, request: Request) -> Response:
+        """GET and HEAD: what waits here. Nothing is written, however often it is opened (threats URL1)."""
+        if seconds := self._guesses.seconds_to_wait(_client(request)):
+            return self._must_wait(request, seconds)
+        token, language = request.path_params["token"], self._language(request)
+        page = await self._in_thread(lambda: self._read_page(token, language))
+        return self._gone(request) if page is None else _html(page, 200, language)
+
+    async def deliver(self, request: Request) -> Response:
+        """POST: the file. The first use is committed, with the officers' mails, before a byte leaves."""
+        token = request.path_params["token"]
+        fields = await read_form(request)
+        if fields is None:
+            return PlainTextResponse("Too large\n", 413)
+        form = find_format(fields.get("format"))
+        # before any look at the store: a stranger learns nothing, and cannot make us take the write lock
+        if form is None or not is_form_token(self.deps.secret, token, fields.get("csrf", "")):
+            return _html(self.pages.form_fault(self._language(request)), 403, self._language(request))
+        if seconds := self._guesses.seconds_to_wait(_client(request)):
+            return self._must_wait(request, seconds)
+        file = await self._in_thread(lambda: self._fetch(token, form))
+        return self._gone(request) if file is None else _attachment(file)
+
+    async def options(self, request: Request) -> Response:
+        return Response(status_code=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
+
+    async def issuer(self, request: Request) -> Response:
+        """The issuing certificate, where AIA caIssuers points (RFC 5280 4.2.2.1)."""
+        return Response(self.deps.chain[0], media_type="application/pkix-cert")
+
+    async def health(self, request: Request) -> Response:
+        """200 if the store answers."""
+
+        def ask() -> None:
+            with reading(self.deps.engine) as session:
+                session.execute(select(Meta.name).limit(1))
+
+        try:
+            await self._in_thread(ask)
+        except SQLAlchemyError as error:
+            _log.error("web_unhealthy", error=_plain(error))
+            return PlainTextResponse("store\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def store_fault(self, request: Request, error: Exception) -> Response:
+        _log.error("web_store_fault", error=_plain(error))
+        return self.trouble(request, 503)
+
+    def trouble(self, request: Request, status: int) -> Response:
+        language = self._language(request)
+        response = _html(self.pages.trouble(language), status, language)
+        response.headers["Retry-After"] = "300"
+        return response
+
+    def _read_page(self, token: str, language: Language) -> str | None:
+        with reading(self.deps.engine) as session:
+            ctx = self.deps.context(session)
+            found = look(ctx, token)
+        if isinstance(found, Gone):
+            return None
+        return self.pages.waiting(
+            found,
+            language,
+            csrf=form_token(self.deps.secret, token),
+            utc_offset_hours=ctx.desk.utc_offset_hours,
+            repeat_minutes=ctx.desk.repeat_minutes,
+        )
+
+    def _fetch(self, token: str, form: Format) -> File | None:
+        with writing(self.deps.engine) as session:
+            ctx = self.deps.context(session)
+            done = download(ctx, token)
+            if isinstance(done, Gone):
+                return None
+            # within the transaction: what cannot be written must not count as delivered
+            file = write_file(form, done.fqdn, done.certificate_der, self.deps.chain)
+            if done.notices:
+                self.deps.queue(session, done.notices, ctx.now)
+        if done.notices:
+            self.deps.wake()
+        return file
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        async with self._turns:
+            return await run_in_threadpool(work)
+
+    def _gone(self, request: Request) -> Response:
+        self._guesses.count(_client(request))
+        language = self._language(request)
+        return _html(self.pages.gone(language), 410, language)
+
+    def _must_wait(self, request: Request, seconds: int) -> Response:
+        language = self._language(request)
+        response = _html(self.pages.wait(language, seconds), 429, language)
+        response.headers["Retry-After"] = str(seconds)
+        return response
+
+    def _language(self, request: Request) -> Language:
+        accepted = request.headers.get("Accept-Language", "")
+        return choose_language(request.query_params.get("lang"), accepted, self.deps.language)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _plain(error: Exception) -> str:
+    # without the statement and its parameters
+    return str(getattr(error, "orig", None) or type(error).__name__)
+
+
+def _html(page: str, status: int, language: Language) -> Response:
+    return HTMLResponse(page, status, {"Content-Language": language, "Vary": "Accept-Language"})
+
+
+def _attachment(file: File) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+    return Response(file.content, media_type=file.content_type, headers=headers)
