@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from bot.cli_init import init
+
 if TYPE_CHECKING:
     from bot.config import Config
     from bot.wiring import Judge
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained record of everything that happened.")
 app.add_typer(journal_app, name="journal")
+app.command()(init)
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", envvar="RINGI_CONFIG", help="The configuration file.")
