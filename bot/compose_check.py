@@ -1,0 +1,36 @@
+"""Whether the mail templates are whole: each there for every letter, in every language, and readable."""
+
+from typing import get_args
+
+from jinja2 import TemplateError
+
+from bot.compose_text import LANGUAGES, OneLanguage, environment, load_reasons
+from handlers.context import Desk
+from handlers.notices import Letter
+from handlers.rules.reasons import Reason
+
+
+def template_faults(desk: Desk) -> list[str]:
+    """What is wrong, each with its file; [] if all is well."""
+    return [fault for language in LANGUAGES for fault in _faults(language, desk)]
+
+
+def _faults(language: OneLanguage, desk: Desk) -> list[str]:
+    folder = f"mail_templates/{language}"
+    try:
+        reasons = load_reasons(language)
+        made = environment(language, desk)
+    except (OSError, ValueError) as error:
+        return [f"{folder}/reasons.toml: {error}"]
+    faults = [
+        f"{folder}/reasons.toml: {reason.value} lacks `{word}`"
+        for reason in Reason
+        for word in ("what", "todo")
+        if word not in reasons.get(reason.value, {})
+    ]
+    for letter in get_args(Letter):
+        try:
+            made.get_template(f"{letter.template}.txt")
+        except (TemplateError, OSError, UnicodeError) as error:
+            faults.append(f"{folder}/{letter.template}.txt: {error}")
+    return faults
