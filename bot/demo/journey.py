@@ -52,13 +52,13 @@ class Act:
 PROGRAMME = (
     Act("1-1-1", "利用管理者による鍵ペア・CSRの作成: a key and a CSR", steps.make_key_and_csr),
     Act("1-1-2", "TSVファイル作成: a TSV with a fault is mailed", steps.mail_faulty_tsv),
-    Act("1-1-4 7.", "エラー: SEQ, 処理結果, エラー内容, with cause and remedy", steps.read_refusal, False),
+    Act("1-1-4 step 7", "エラー: SEQ, 処理結果, エラー内容, with cause and remedy", steps.read_refusal, False),
     Act("1-1-2", "TSVファイル作成: the corrected TSV is mailed", steps.mail_corrected_tsv),
     Act("1-1-2", "the application is received and gets a number", steps.read_receipt),
     Act("1-1-3", "受け取り及び審査: the approval request with its sheet", steps.read_approval_request),
     Act("1-1-4", "an unsigned approval changes nothing", steps.approve_without_signature, False),
-    Act("1-1-4 6.", "アップロード: the signed approval", steps.approve_signed),
-    Act("1-1-4 6.", "サーバ証明書発行受付通知: issued, the one-time URL", steps_after.read_download_mail),
+    Act("1-1-4 step 6", "アップロード: the signed approval", steps.approve_signed),
+    Act("1-1-4 step 6", "サーバ証明書発行受付通知: issued, the one-time URL", steps_after.read_download_mail),
     Act("1-1", "a mail scanner's visit is no download", steps_after.let_a_scanner_look, False),
     Act("1-1", "サーバ証明書のダウンロード: the certificate is fetched", steps_after.fetch_certificate),
     Act("1-1-5", "サーバ証明書取得通知: the signed notice", steps_after.read_download_notice, False),
@@ -85,14 +85,14 @@ def play(
     """
     folder = folder.absolute()
     say.title("Ringi: rehearsal of manual 1-1, サーバ証明書新規発行", _explain(folder))
-    if fault := _find_obstacle(folder):
-        return _give_up(folder, fault, say)
+    if obstacle := _find_obstacle(folder):
+        return _give_up(folder, obstacle, say)
     with _ended_by_sigterm():
         try:
             with set_stage(folder, say, patience, ringi) as stage:
                 summary = _play_on(stage, stay)
         except (WorldFault, SetupFault, ServiceFault) as fault:
-            return _give_up(folder, str(fault), say)
+            summary = _give_up(folder, str(fault), say)
     write_summary(summary.as_json(), folder / "summary.json")
     say.end(summary, _places(folder))
     return summary

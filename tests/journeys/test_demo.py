@@ -1,0 +1,223 @@
+"""`ringi demo`: the whole chapter 1-1 against the real service, and services with planted faults that it must catch."""
+
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from bot.demo.journey import LAST_ACT, PROGRAMME, play
+from bot.demo.mailbox import Mailbox, parse, subject_of
+from bot.demo.people import Applicant
+from bot.demo.transcript import WIDTH, Summary, Transcript
+
+ROOT = Path(__file__).parents[2]
+
+# what stands before the call of the real program in a service with planted faults
+NEVER_ISSUES = """
+from bot.certify import Certifier
+Certifier.certify_all = lambda self, is_wanted: 0
+"""
+QUIETLY_WRONG = """
+import dataclasses, pathlib, sys
+import store.journal
+from handlers import download, notices
+from handlers.rules.row_errors import RowError
+
+RowError.cause = lambda self, language: ""
+
+config = pathlib.Path(sys.argv[-1])
+config.write_text(config.read_text().replace("repeat_minutes = 0", "repeat_minutes = 10"))
+
+@dataclasses.dataclass(frozen=True)
+class WrongSerial(notices.OfficerDownloaded):
+    def __post_init__(self):
+        object.__setattr__(self, "serial", self.serial + 1)
+
+download.OfficerDownloaded = WrongSerial
+
+entry_hash = store.journal.entry_hash
+store.journal.entry_hash = lambda seq, at, event, facts, previous: entry_hash(
+    seq, at, event, facts + ("x" if seq == 3 else ""), previous
+)
+"""
+UNSIGNED_MAILS = """
+from bot.compose import Composer
+build = Composer.__init__
+Composer.__init__ = lambda self, desk, bot_name, sign: build(self, desk, bot_name, None)
+"""
+
+
+@pytest.fixture
+def gpg(need: Callable[[str], str]) -> str:
+    return need("gpg")
+
+
+def rehearse_with(faults: str, tmp_path: Path, patience: float = 30) -> Summary:
+    """Play against the real program with `faults` (Python) put before its start."""
+    program = tmp_path / "faulty.py"
+    program.write_text(f"{faults}\nfrom bot.cli import main\nmain()\n")
+    ringi = (
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); exec(open({str(program)!r}).read())",
+    )
+    return play(tmp_path / "demo", say=Transcript(quiet=True), patience=patience, ringi=ringi)
+
+
+def not_held(summary: Summary) -> set[str]:
+    return {step.step for step in summary.steps if not step.held}
+
+
+def title_of(words: str) -> str:
+    """The one step whose title holds `words`."""
+    (title,) = (act.title for act in (*PROGRAMME, LAST_ACT) if words in act.title)
+    return title
+
+
+def test_every_step_of_the_manual_holds_against_the_real_service(gpg: str, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [sys.executable, "-m", "bot.cli", "demo", "--json", "--folder", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=300)
+    summary = json.loads(done.stdout)
+    assert [(s["step"], s["detail"]) for s in summary["steps"] if not s["held"]] == []
+    assert done.returncode == 0, done.stderr.decode()
+    assert summary["ringi_demo"] == 1
+    assert summary["ok"] is True
+    assert summary["folder"] == str(folder)
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert [s["step"] for s in summary["steps"]] == [act.title for act in (*PROGRAMME, LAST_ACT)]
+    assert {"1-1-1", "1-1-2", "1-1-3", "1-1-4", "1-1-5"} <= {s["manual"] for s in summary["steps"]}
+    see_the_mails(folder)
+    see_the_journal(folder)
+    assert (folder / "certificate.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 1
+    assert (
+        b"PRIVATE KEY" not in (folder / "certificate.pem").read_bytes() + (folder / "chain.pem").read_bytes()
+    )
+    assert (folder / "private-key.pem").stat().st_mode & 0o077 == 0
+
+
+def see_the_mails(folder: Path) -> None:
+    names = sorted(path.name for path in folder.glob("*.eml"))
+    assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
+    ways = [re.fullmatch(r"\d\d-(\w+-to-\w+)-(.+)\.eml", name) for name in names]
+    told = [f"{way[1]} {way[2]}" for way in ways if way]
+    for expected in (
+        "applicant-to-bot application-with-a-fault",
+        "bot-to-applicant refusal",
+        "applicant-to-bot application-corrected",
+        "bot-to-applicant receipt",
+        "bot-to-officer approval-request",
+        "officer-to-bot unsigned-approval",
+        "officer-to-bot signed-approval",
+        "bot-to-applicant download-url",
+        "bot-to-officer downloaded",
+        "officer-to-bot replayed-approval",
+    ):
+        assert expected in told
+    for name in names:
+        assert parse((folder / name).read_bytes())["Message-ID"]
+
+
+def see_the_journal(folder: Path) -> None:
+    previous = "0" * 64
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    for line in lines:
+        facts = json.dumps(line["facts"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        at = line["at"].replace("+00:00", "Z")
+        text = "\n".join((str(line["seq"]), at, line["event"], facts, previous))
+        assert line["previous"] == previous
+        assert line["hash"] == hashlib.sha256(text.encode()).hexdigest()
+        previous = line["hash"]
+
+
+def test_a_service_that_never_issues_does_not_pass(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(NEVER_ISSUES, tmp_path, patience=8)
+    assert not summary.ok
+    titles = [act.title for act in PROGRAMME]
+    issued = titles.index(title_of("サーバ証明書発行受付通知"))
+    assert not_held(summary) == set(titles[issued:])
+    assert {step.detail for step in summary.steps[issued + 1 : -1]} == {"not reached"}
+    assert (tmp_path / "demo/journal.jsonl").exists()
+
+
+def test_quiet_faults_are_each_caught_at_their_step(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(QUIETLY_WRONG, tmp_path)
+    expected = ("処理結果", "サーバ証明書取得通知", "a second download", "the journal's chain")
+    assert not_held(summary) == {title_of(words) for words in expected}
+
+
+def test_a_service_that_does_not_sign_its_mails_does_not_pass(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(UNSIGNED_MAILS, tmp_path)
+    (first,) = [step for step in summary.steps if not step.held][:1]
+    assert first.step == title_of("the approval request")
+    assert first.detail == "the mail is not signed"
+
+
+def test_a_service_that_does_not_start_is_reported_with_its_last_words(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with("raise SystemExit('out of order')", tmp_path)
+    assert [step.detail for step in summary.steps] == ["ringi run ended with 1: out of order"]
+    assert not summary.ok
+
+
+def test_without_gpg_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    summary = play(tmp_path / "demo", say=Transcript(quiet=True))
+    assert not summary.ok
+    (step,) = summary.steps
+    for line in (
+        "apt-get install gnupg",
+        "dnf install gnupg2",
+        "brew install gnupg",
+        "winget install GnuPG.GnuPG",
+    ):
+        assert line in step.detail
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(gpg: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    summary = play(tmp_path, say=Transcript(quiet=True))
+    assert not summary.ok
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_stay_keeps_everything_up_until_it_is_interrupted(gpg: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot.cli", "demo", "--stay", "--folder", str(tmp_path / "demo")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        assert demo.stdout
+        told = b""
+        while (line := demo.stdout.readline()) and b"3.  open the URL" not in line:
+            told += line
+        told += line
+        text = told.decode()
+        officer = log_in_as_told(text, "officer", tmp_path / "demo/world/ca.pem")
+        assert any("サーバ証明書取得通知" in subject_of(raw) for raw in officer.all())
+        page = re.search(r"the page is at (http\S+)\)", text)
+        assert page
+        assert Applicant(officer).visit(f"{page[1]}/healthz").status < 500
+        demo.send_signal(signal.SIGINT)
+        rest, complaints = demo.communicate(timeout=60)
+        assert (demo.returncode, complaints) == (0, b"")
+    text += rest.decode()
+    assert f"✓ {len(PROGRAMME) + 1} of {len(PROGRAMME) + 1} steps held" in text
+    assert str(tmp_path / "demo") in text
+    assert "\x1b" not in text
+    assert all(cell_len(line) <= WIDTH for line in text.splitlines() if not re.search(r"https?://|/\w", line))
+    with pytest.raises(ConnectionRefusedError):
+        officer.all()
+
+
+def log_in_as_told(text: str, who: str, ca_file: Path) -> Mailbox:
+    """The account as a person would take it from the transcript."""
+    found = re.search(rf"{who} +(\S+), password (\S+), IMAP (\S+):(\d+), SMTP (\S+):(\d+)", text)
+    assert found
+    user, password, imap_host, imap_port, smtp_host, smtp_port = found.groups()
+    return Mailbox(imap_host, int(imap_port), smtp_host, int(smtp_port), user, password, ca_file)
