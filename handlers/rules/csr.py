@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
@@ -73,6 +74,7 @@ class _Request:
     subject: x509.Name
     key: CertificatePublicKeyTypes
     digest: str
+    is_signed: bool
     alternative_names: x509.SubjectAlternativeName | None
 
 
@@ -91,15 +93,18 @@ def check_csr(
     if der is None:
         return None, (_unreadable("BEGIN/END, base64"),)
     request = _read(der)
-    if isinstance(request, RowError):
-        return None, (request,)
+    if request is None:
+        return None, (_unreadable("PKCS#10"),)
+    digest_errors = _check_digest(request.digest, profile)
+    if not request.is_signed and not digest_errors:
+        return None, (_unreadable("signature"),)
     spki = request.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     csr = Csr(der, hashlib.sha256(spki).hexdigest(), _describe(request.key), _dns_names(request))
     errors = [
         *_check_subject(request.subject, subject_dn),
         *_check_mail_addresses(request),
         *_check_key(csr, request.key, profile, blocked_keys),
-        *_check_digest(request.digest, profile),
+        *digest_errors,
     ]
     return csr, tuple(errors)
 
@@ -125,20 +130,32 @@ def _decode(text: str) -> bytes | None:
         return None
 
 
-def _read(der: bytes) -> _Request | RowError:
+def _read(der: bytes) -> _Request | None:
     # cryptography warns of odd subjects (a country of three letters); they are refused below in any case
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             csr = x509.load_der_x509_csr(der)
-            request = _Request(csr.subject, csr.public_key(), _digest_of(csr), _alternative_names_of(csr))
-            is_whole = csr.public_bytes(Encoding.DER) == der
-            is_signed = csr.is_signature_valid
+            # one encoding only: DER, and a signature of whole bytes
+            if csr.public_bytes(Encoding.DER) != der or der[-len(csr.signature) - 1] != 0:
+                return None
+            return _Request(
+                csr.subject, csr.public_key(), _digest_of(csr), _is_signed(csr), _alternative_names_of(csr)
+            )
         except _UNREADABLE:
-            return _unreadable("PKCS#10")
-    if not is_whole:
-        return _unreadable("DER")
-    return request if is_signed else _unreadable("signature")
+            return None
+
+
+def _is_signed(csr: x509.CertificateSigningRequest) -> bool:
+    key, algorithm = csr.public_key(), csr.signature_hash_algorithm
+    # cryptography calls every SHA-1 signature invalid, but a profile may still take them
+    if isinstance(algorithm, hashes.SHA1) and isinstance(key, rsa.RSAPublicKey):
+        try:
+            key.verify(csr.signature, csr.tbs_certrequest_bytes, padding.PKCS1v15(), algorithm)
+        except InvalidSignature:
+            return False
+        return True
+    return csr.is_signature_valid
 
 
 def _digest_of(csr: x509.CertificateSigningRequest) -> str:
@@ -203,5 +220,5 @@ def _check_digest(digest: str, profile: Profile | None) -> list[RowError]:
     return [row_error(Code.CSR_DIGEST, _COLUMN, digest.upper() or "-")]
 
 
-def _unreadable(where: Literal["BEGIN/END, base64", "PKCS#10", "DER", "signature"]) -> RowError:
+def _unreadable(where: Literal["BEGIN/END, base64", "PKCS#10", "signature"]) -> RowError:
     return row_error(Code.CSR_UNREADABLE, _COLUMN, where)

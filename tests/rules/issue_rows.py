@@ -39,14 +39,24 @@ TESTKIKAN = Institution(
 RULES = IssueRules(TESTKIKAN, DEFAULT_PROFILES)
 
 
-@cache
 def rsa_key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
     """The same key for the same number, all through the session: making one takes long."""
+    return _rsa_key(number, bits)
+
+
+def ec_key(number: int = 0, curve: type[ec.EllipticCurve] = ec.SECP384R1) -> ec.EllipticCurvePrivateKey:
+    """The same key for the same number and curve."""
+    return _ec_key(number, curve)
+
+
+# a cache tells f() from f(0): it stands behind functions whose arguments are always all given
+@cache
+def _rsa_key(number: int, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
 
 
 @cache
-def ec_key(number: int = 0, curve: type[ec.EllipticCurve] = ec.SECP384R1) -> ec.EllipticCurvePrivateKey:
+def _ec_key(number: int, curve: type[ec.EllipticCurve]) -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(curve())
 
 
@@ -85,7 +95,21 @@ def good_csr(name: str = DN, number: int = 0) -> str:
 
 def good_cells(**changes: str) -> list[str]:
     """The thirteen cells of a good row; `c8="…"` changes column 8."""
-    cells = [DN, "3", "", "", "", "", "", "申請 太郎", "情報基盤センター", "taro@example.ac.jp", FQDN, "Apache 2.4", ""]
+    cells = [
+        DN,
+        "3",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "申請 太郎",
+        "情報基盤センター",
+        "taro@example.ac.jp",
+        FQDN,
+        "Apache 2.4",
+        "",
+    ]
     cells[6] = changes.pop("c7", None) or good_csr()
     for column, value in changes.items():
         cells[int(column.removeprefix("c")) - 1] = value

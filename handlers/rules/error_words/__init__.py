@@ -24,4 +24,9 @@ def codes_with_words() -> frozenset[int]:
     return frozenset(code for code, _ in _WORDS)
 
 
-__all__ = ["Says", "Words", "codes_with_words", "words_for"]
+def all_words() -> tuple[Words, ...]:
+    """The whole table, for those who check it."""
+    return tuple(_WORDS.values())
+
+
+__all__ = ["Says", "Words", "all_words", "codes_with_words", "words_for"]
