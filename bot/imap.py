@@ -19,7 +19,7 @@ from imapclient import IMAPClient, SocketTimeout
 from bot.config import Imap, SecretFault
 from bot.imap_fault import ImapFault, backoff, fault_of, is_lost, login_fault
 from bot.imap_wire import FAREWELL, Wire, sleep_until
-from bot.tls import client_context
+from bot.tls import TrustFault, client_context
 
 __all__ = ["Folder", "ImapFault", "Look", "backoff"]
 
@@ -153,7 +153,7 @@ class Folder:
 
     def _connect(self) -> None:
         settings = self._settings
-        context = None if settings.security == "none" else client_context(settings)
+        context = client_context(settings)
         self._client = _Client(settings, context if settings.security == "tls" else None)
         # imaplib would format every line for a debug log, passwords among them
         self._wire.debug = 0
@@ -218,6 +218,8 @@ class Folder:
             yield
         except (OSError, imaplib.IMAP4.error, UnicodeError) as error:
             raise fault_of(self._settings, doing, error, refusal_is_temporary=False) from error
+        except TrustFault as fault:
+            raise ImapFault(str(fault), temporary=False) from fault
 
     @contextmanager
     def _talking(self, doing: str) -> Iterator[None]:

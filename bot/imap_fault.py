@@ -3,7 +3,7 @@
 import imaplib
 
 from bot.config import Imap
-from bot.tls import is_untrusted, trust_advice
+from bot.tls import trust_advice
 
 # codes of a NO that may be a yes later (RFC 5530)
 _PASSING = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG")
@@ -35,13 +35,10 @@ def is_lost(error: BaseException | None) -> bool:
 
 def fault_of(settings: Imap, doing: str, error: Exception, *, refusal_is_temporary: bool) -> ImapFault:
     """What to tell about `error`, met while `doing` something. A lost connection is always temporary."""
-    if is_untrusted(error):
-        return ImapFault(trust_advice(settings, error), temporary=False)
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return ImapFault(f"ca_file {settings.ca_file}: {error.strerror}", temporary=False)
-    said = str(error) or type(error).__name__
+    if advice := trust_advice(settings, error):
+        return ImapFault(advice, temporary=False)
     temporary = is_lost(error) or refusal_is_temporary
-    return ImapFault(f"{settings.host}:{settings.port}: {doing} failed: {said}", temporary=temporary)
+    return ImapFault(f"{settings.host}:{settings.port}: {doing} failed: {_said(error)}", temporary=temporary)
 
 
 def login_fault(settings: Imap, error: Exception) -> ImapFault:
@@ -51,11 +48,20 @@ def login_fault(settings: Imap, error: Exception) -> ImapFault:
     if is_lost(error) or is_lost(error.__context__):
         return ImapFault(
             f"{place}: the connection was lost during login: the server or the network is in trouble,"
-            f" or the server hangs up on a wrong password ({error})",
+            f" or the server hangs up on a wrong password ({_said(error)})",
             temporary=True,
         )
     if settings.token_command:
         # the next login runs token_command anew, and the token may just have ended
-        return ImapFault(f"{place}: the OAuth2 token was refused: {error}", temporary=True)
+        return ImapFault(f"{place}: the OAuth2 token was refused: {_said(error)}", temporary=True)
     passing = any(f"[{code}]" in str(error) for code in _PASSING)
-    return ImapFault(f"{place}: login as {settings.user} was refused: {error}", temporary=passing)
+    return ImapFault(f"{place}: login as {settings.user} was refused: {_said(error)}", temporary=passing)
+
+
+def _said(error: BaseException) -> str:
+    # imapclient puts the text of imaplib's error, often bytes, into its own
+    inner = error.__context__ if isinstance(error.__context__, imaplib.IMAP4.error) else error
+    first = inner.args[0] if inner.args else ""
+    return (
+        first.decode("utf-8", "replace") if isinstance(first, bytes) else str(inner) or type(inner).__name__
+    )

@@ -108,12 +108,13 @@ class Wire(imaplib.IMAP4):
             if self.has_line(min(left, _STOP_LOOK)):
                 self._get_response()
             self._check_bye()
-        if stop():
-            self.hurry(FAREWELL)
+        # whoever stops us, often SIGTERM, does not want to wait for a silent server
+        self.sock.settimeout(min(FAREWELL, self._timeout) if stop() else self._timeout)
         self.send(b"DONE\r\n")
         while not self.tagged_commands[tag]:
             self._get_response()
         del self.tagged_commands[tag]
+        self.sock.settimeout(self._timeout)
 
     def _receive(self) -> bool:
         received = self.sock.recv(_CHUNK)

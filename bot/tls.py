@@ -1,29 +1,35 @@
-"""TLS as a client: one context for IMAP and SMTP."""
+"""TLS as a client: one context for IMAP and SMTP, and what to say when it fails."""
 
 import ssl
 
 from bot.config import Server
 
 
-def client_context(server: Server) -> ssl.SSLContext:
+class TrustFault(Exception):
+    """`ca_file` cannot be used. A person must mend that."""
+
+
+def client_context(server: Server) -> ssl.SSLContext | None:
     """TLS 1.2 or newer, the server's name and chain checked against `ca_file` or the system's trust store.
 
-    Raises OSError where `ca_file` cannot be read or holds no certificate.
+    None where the connection is meant to be plain. Raises `TrustFault`.
     """
-    context = ssl.create_default_context(cafile=server.ca_file)
+    if server.security == "none":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=server.ca_file)
+    except OSError as error:
+        raise TrustFault(f"ca_file {server.ca_file}: {error.strerror or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def is_untrusted(error: BaseException | None) -> bool:
-    """True if the certificate check is what failed: no later try helps before a person has looked."""
-    return isinstance(error, ssl.SSLCertVerificationError)
-
-
-def trust_advice(server: Server, error: BaseException | None) -> str:
-    """What to say about a certificate that failed the check."""
-    reason = getattr(error, "verify_message", "") or str(error)
-    return (
-        f"the certificate of {server.host}:{server.port} is not trusted ({reason});"
-        " if the server has a CA of its own, name it in ca_file"
-    )
+def trust_advice(server: Server, error: BaseException) -> str | None:
+    """What to tell if the check of the server's certificate is what failed, here or in the cause; else None."""
+    for cause in (error, error.__cause__):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of {server.host}:{server.port} is not trusted ({cause.verify_message});"
+                " if the server has a CA of its own, name it in ca_file"
+            )
+    return None

@@ -141,11 +141,6 @@ class Dovecot:
         """A file with that user's password, mode 600, owned by whoever runs the tests."""
         return write_secret(self.directory / "secrets" / user, self.users[user])
 
-    def add(self, user: str, password: str) -> None:
-        """Make one more user; Dovecot reads its list anew."""
-        self.users[user] = password
-        _write_users(self.directory, self.users)
-
     def token(self, user: str, *, seconds: int = 600, key: bytes = _TOKEN_KEY) -> str:
         """An OAuth2 access token that holds for `seconds` from now (negative: it ended so long ago)."""
         now = int(time.time())
@@ -205,7 +200,8 @@ def _lay_out(
     shutil.copy(tls.certificate, directory / "server.pem")
     shutil.copy(tls.key, directory / "server.key")
     (directory / "dovecot.log").touch()
-    _write_users(directory, users)
+    lines = (f"{address}:{{PLAIN}}{password}::::::\n" for address, password in users.items())
+    (directory / "users").write_text("".join(lines), encoding="utf-8")
     (directory / "keys/default/HS256/default").write_bytes(base64.b64encode(_TOKEN_KEY))
     (directory / "oauth2.conf.ext").write_text(
         "introspection_mode = local\n"
@@ -220,11 +216,6 @@ def _lay_out(
         for path in (directory, *directory.rglob("*")):
             if "secrets" not in path.parts:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-
-
-def _write_users(directory: Path, users: dict[str, str]) -> None:
-    lines = (f"{address}:{{PLAIN}}{password}::::::\n" for address, password in users.items())
-    (directory / "users").write_text("".join(lines), encoding="utf-8")
 
 
 def write_secret(path: Path, text: str) -> Path:

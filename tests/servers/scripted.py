@@ -1,7 +1,9 @@
 """A server on a real socket that says exactly what a test tells it to, byte by byte."""
 
 import contextlib
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -31,9 +33,21 @@ class Line:
         while self._file.readline():
             pass
 
-    def hang_up(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        self._file.close()
+        self._sock = context.wrap_socket(self._sock, server_side=True)
+        self._file = self._sock.makefile("rb")
+
+    def forward(self, port: int, limit: int) -> None:
+        """Be a wire to another server on this machine, and hang up after `limit` bytes from that server."""
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            while limit > 0:
+                for ready in select.select([self._sock, server], [], [], _PATIENCE)[0]:
+                    raw = ready.recv(min(65_536, limit if ready is server else 65_536))
+                    if not raw:
+                        return
+                    (self._sock if ready is server else server).sendall(raw)
+                    limit -= len(raw) if ready is server else 0
 
     def close(self) -> None:
         self._file.close()
