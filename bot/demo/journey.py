@@ -52,7 +52,9 @@ class Act:
 PROGRAMME = (
     Act("1-1-1", "利用管理者による鍵ペア・CSRの作成: a key and a CSR", steps.make_key_and_csr),
     Act("1-1-2", "TSVファイル作成: a TSV with a fault is mailed", steps.mail_faulty_tsv),
-    Act("1-1-4 step 7", "エラー: SEQ, 処理結果, エラー内容, with cause and remedy", steps.read_refusal, False),
+    Act(
+        "1-1-4 step 7", "エラー: SEQ, 処理結果, エラー内容, with cause and remedy", steps.read_refusal, False
+    ),
     Act("1-1-2", "TSVファイル作成: the corrected TSV is mailed", steps.mail_corrected_tsv),
     Act("1-1-2", "the application is received and gets a number", steps.read_receipt),
     Act("1-1-3", "受け取り及び審査: the approval request with its sheet", steps.read_approval_request),
@@ -87,7 +89,7 @@ def play(
     say.title("Ringi: rehearsal of manual 1-1, サーバ証明書新規発行", _explain(folder))
     if obstacle := _find_obstacle(folder):
         return _give_up(folder, obstacle, say)
-    with _ended_by_sigterm():
+    with _signals():
         try:
             with set_stage(folder, say, patience, ringi) as stage:
                 summary = _play_on(stage, stay)
@@ -129,11 +131,12 @@ def _play_on(stage: Stage, stay: bool) -> Summary:
         if act.is_needed and not step.held:
             played += [_skip(stage, left) for left in PROGRAMME[len(played) :]]
             break
-    if not (stage.folder / "journal.jsonl").exists():
-        write_journal(stage.config.store.url, stage.folder / "journal.jsonl")
     if stay:
         staying.stay(stage)
-    return Summary(stage.folder, (*played, _perform(stage, LAST_ACT)))
+    played.append(_perform(stage, LAST_ACT))
+    # once more and in any case: steps may have failed, people may have stayed and done more
+    write_journal(stage.config.store.url, stage.folder / "journal.jsonl")
+    return Summary(stage.folder, tuple(played))
 
 
 def _perform(stage: Stage, act: Act) -> Step:
@@ -171,13 +174,17 @@ def _places(folder: Path) -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a rehearsal as Ctrl-C does: everything that was started is taken down."""
+def _signals() -> Iterator[None]:
+    """SIGTERM ends a rehearsal as Ctrl-C does, everything is taken down; a peer that hangs up ends nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler),
+        signal.SIGPIPE: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,7 +11,8 @@ from typing import Any
 
 _POLL_SECONDS = 0.05
 _ABANDON_SECONDS = 10.0
-RINGI = (sys.executable, "-m", "bot.cli")
+# as the installed command does it, which need not be on PATH
+RINGI = (sys.executable, "-c", "from bot.cli import main; main()")
 
 
 class ServiceFault(Exception):

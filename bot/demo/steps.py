@@ -4,8 +4,8 @@ import hashlib
 import re
 
 from bot.demo.checks import code_of, require, verify_signed_mail
-from bot.demo.mailbox import attachments_of, subject_of, text_of
-from bot.demo.stage import APPLICANT, BOT, OFFICER, Stage
+from bot.demo.mailbox import Mailbox, attachments_of, subject_of, text_of
+from bot.demo.stage import BOT, Stage
 
 FQDN = "test1.example.ac.jp"
 DN = f"CN={FQDN},O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP"
@@ -13,6 +13,9 @@ WRONG_DN = DN.replace("O=testkikan", "O=tesutokikan")
 _TABLE_HEAD = "SEQ  処理結果  エラー内容"
 _ERROR_241 = "241:1.主体者DN,主体者DNの機関名が申請者の所属機関名ではありません。"
 TAB = b"\t"
+_REQUEST_LINES = (
+    r"^｜ (承認|却下|保留)|^□|^Row-|主体者DN:|^　　CN=|公開鍵: |利用管理者: |送信ドメイン|^コード: "
+)
 _DONE_WORDS = "ファイルのアップロード処理が完了しました。"
 
 
@@ -34,7 +37,9 @@ def mail_faulty_tsv(stage: Stage) -> str:
 
 def read_refusal(stage: Stage) -> str:
     """1-1-4 step 7: the table, each error with its cause and remedy, and nothing taken."""
-    refusal = to_applicant(stage, "申請を受け付けられませんでした", "refusal", _TABLE_HEAD, "---", "■")
+    refusal = to_applicant(
+        stage, "申請を受け付けられませんでした", "refusal", "^SEQ|NG|241:|原因: |対処方法: |^　　｜"
+    )
     text = text_of(refusal)
     codes = re.findall(r"(?m)^\s*(\d{3}):", text)
     require(_TABLE_HEAD in text, f"the mail has no line {_TABLE_HEAD!r}")
@@ -59,7 +64,7 @@ def mail_corrected_tsv(stage: Stage) -> str:
 
 def read_receipt(stage: Stage) -> str:
     """The application is taken, and has a number."""
-    receipt = to_applicant(stage, "申請を受け付けました", "receipt", "申請番号: ", "審査します", "  OK")
+    receipt = to_applicant(stage, "申請を受け付けました", "receipt", "^申請番号: |^1\\. |  OK")
     number = re.search(r"申請番号: (A-\d{8}-\d{4,})", text_of(receipt))
     require(number, "the receipt names no number")
     assert number
@@ -72,9 +77,7 @@ def read_receipt(stage: Stage) -> str:
 
 def read_approval_request(stage: Stage) -> str:
     """1-1-3: what the officer gets to decide on, checked as a careful officer would."""
-    stage.request = to_officer(
-        stage, "承認のお願い", "approval-request", "｜ ", "□ ", "Row-1 ", "主体者DN", "コード: "
-    )
+    stage.request = to_officer(stage, "承認のお願い", "approval-request", _REQUEST_LINES)
     verify_signed_mail(stage.request, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
     files = attachments_of(stage.request)
     sheet = files.get(f"{stage.number}.sheet")
@@ -96,7 +99,7 @@ def approve_without_signature(stage: Stage) -> str:
     before = stage.standing()
     stage.say.act("The officer", "answers 承認します but forgets to sign:")
     sent = stage.officer.reply_unsigned(stage.request, "承認します")
-    show_sent(stage, sent, OFFICER, "unsigned-approval")
+    show_sent(stage, sent, "unsigned-approval")
     to_officer(stage, "お返事を受け付けられませんでした", "unsigned-refused", "署名")
     stage.settle()
     require(stage.standing() == before, f"it changed something: {stage.standing()}")
@@ -107,10 +110,8 @@ def approve_signed(stage: Stage) -> str:
     """1-1-4: the decision, and the manual's words of completion (step 6)."""
     stage.say.act("The officer", "replies 承認します below the quote, signed, as Thunderbird does:")
     stage.approval = stage.officer.reply_signed(stage.request, "承認します", style="thunderbird")
-    show_sent(stage, stage.approval, OFFICER, "signed-approval")
-    answer = to_officer(
-        stage, "承認を受け付けました", "approval-answer", "承認を受け付けました", _DONE_WORDS, "- "
-    )
+    show_sent(stage, stage.approval, "signed-approval")
+    answer = to_officer(stage, "承認を受け付けました", "approval-answer", "^承認を|^ファイル|^- ")
     require(_DONE_WORDS in text_of(answer), "the manual's words of completion are missing")
     verify_signed_mail(answer, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
     require(stage.standing().decisions == 1, f"on record: {stage.standing()}")
@@ -120,30 +121,28 @@ def approve_signed(stage: Stage) -> str:
 def apply(stage: Stage, words: str) -> None:
     """Mail the TSV that is to hand."""
     sent = stage.applicant.apply(stage.tsv, BOT)
-    show_sent(stage, sent, APPLICANT, words)
+    show_sent(stage, sent, words)
 
 
-def show_sent(stage: Stage, sent: bytes, sender: str, words: str) -> None:
-    """Tell of a mail to the bot and name its file after it."""
+def show_sent(stage: Stage, sent: bytes, words: str) -> None:
+    """Tell of a mail to the bot, with the words its sender wrote, and name its file after it."""
     name = stage.mails.label(BOT, sent, words)
-    stage.say.mail(f"{stage.mails.names[sender]} → bot", sent, name)
+    own = [line for line in text_of(sent).splitlines() if line and not line.startswith((">", "On "))]
+    stage.say.mail(sent, name, own)
 
 
-def to_applicant(stage: Stage, subject: str, words: str, *lines: str) -> bytes:
-    return _receive(stage, APPLICANT, subject, words, lines)
+def to_applicant(stage: Stage, subject: str, words: str, lines: str) -> bytes:
+    """The applicant reads the next mail with `subject` in its subject; told with the lines that fit `lines`."""
+    return _read(stage, stage.applicant.mailbox, subject, words, lines)
 
 
-def to_officer(stage: Stage, subject: str, words: str, *lines: str) -> bytes:
-    return _receive(stage, OFFICER, subject, words, lines)
+def to_officer(stage: Stage, subject: str, words: str, lines: str) -> bytes:
+    return _read(stage, stage.officer.mailbox, subject, words, lines)
 
 
-def _receive(stage: Stage, reader: str, subject: str, words: str, lines: tuple[str, ...]) -> bytes:
-    """The next mail with that in its subject; told with those of its lines that hold one of `lines`."""
-    mailbox = stage.applicant.mailbox if reader == APPLICANT else stage.officer.mailbox
-    who = stage.mails.names[reader]
-    with stage.say.waiting(f"the {who} waits for 「{subject}」"):
+def _read(stage: Stage, mailbox: Mailbox, subject: str, words: str, lines: str) -> bytes:
+    with stage.say.waiting(f"{mailbox.user} waits for 「{subject}」"):
         raw = mailbox.wait_for(subject, stage.patience)
-    text = text_of(raw).splitlines()
-    shown = [line.rstrip() for line in text if any(part in line for part in lines)]
-    stage.say.mail(f"bot → {who}", raw, stage.mails.label(reader, raw, words), shown)
+    shown = [line.rstrip() for line in text_of(raw).splitlines() if re.search(lines, line)]
+    stage.say.mail(raw, stage.mails.label(mailbox.user, raw, words), shown)
     return raw

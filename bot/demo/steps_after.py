@@ -11,15 +11,20 @@ from bot.demo.checks import NotHeld, dn_lines, matches, require, verify_chain, v
 from bot.demo.keeping import write_journal
 from bot.demo.mailbox import subject_of, text_of
 from bot.demo.people import Form
-from bot.demo.stage import OFFICER, Stage, write_private
+from bot.demo.stage import Stage, write_private
 from bot.demo.steps import DN, FQDN, show_sent, to_applicant, to_officer
 
 _DOWNLOADED = "サーバ証明書取得通知"
+# as programs that read the real service's mails find them
+_NOTICE = re.compile(
+    r"^【対象証明書DN】\n　-+\n(?P<dn>(?:　\w+=.*\n)+)　-+\n\n【対象証明書シリアル番号】\n　(?P<serial>\d+)$",
+    re.MULTILINE,
+)
 
 
 def read_download_mail(stage: Stage) -> str:
     """1-1-4: issued; the applicant gets the one-time URL."""
-    mail = to_applicant(stage, "サーバ証明書発行受付通知", "download-url", "【", "://", "CN=", "までに")
+    mail = to_applicant(stage, "サーバ証明書発行受付通知", "download-url", "^(【|　[^-])")
     url = re.search(r"https?://\S+", text_of(mail))
     require(url, "there is no URL in it")
     assert url
@@ -65,14 +70,15 @@ def fetch_certificate(stage: Stage) -> str:
 
 def read_download_notice(stage: Stage) -> str:
     """1-1-5: the signed notice, to the letter."""
-    notice = to_officer(stage, _DOWNLOADED, "downloaded", "取得を完了", "【", "=", "　")
+    notice = to_officer(stage, _DOWNLOADED, "downloaded", "取得を完了|^(【|　)")
     require(subject_of(notice) == _DOWNLOADED, f"the subject is {subject_of(notice)!r}")
     verify_signed_mail(notice, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
-    text = text_of(notice)
-    dn = _below(text, "【対象証明書DN】")
-    serial = _below(text, "【対象証明書シリアル番号】")
+    found = _NOTICE.search(text_of(notice))
+    require(found, "DN and serial number do not stand below their labels as in the real service's mails")
+    assert found
+    dn = [line.removeprefix("　") for line in found["dn"].splitlines()]
     require(dn == dn_lines(stage.certificate), f"the DN is {dn}")
-    require(serial == [str(stage.certificate.serial_number)], f"the serial number is {serial}")
+    require(int(found["serial"]) == stage.certificate.serial_number, f"the serial is {found['serial']}")
     return "gpg: a good signature by the bot's key; DN and serial number are the certificate's"
 
 
@@ -93,10 +99,12 @@ def replay_approval(stage: Stage) -> str:
     stage.say.act(
         "Somebody", "sends the officer's signed approval again, as it was and under a new Message-ID"
     )
-    show_sent(stage, stage.officer.resend(stage.approval), OFFICER, "replayed-approval")
+    show_sent(stage, stage.officer.resend(stage.approval), "replayed-approval")
     new_id = b"Message-ID: <replayed@mail-program.example.jp>"
     other = re.sub(rb"(?m)^Message-ID: <[^>]+>", new_id, stage.approval, count=1)
-    show_sent(stage, stage.officer.resend(other), OFFICER, "replayed-approval")
+    show_sent(stage, stage.officer.resend(other), "replayed-approval")
+    for _ in range(2):
+        to_officer(stage, "受付済み", "replay-answer", "受け付けて")
     stage.settle()
     require(stage.standing() == before, f"it changed something: {stage.standing()}")
     require(len(stage.applicant.mailbox.all()) == mails, "the applicant got another mail")
@@ -143,16 +151,3 @@ def _press_again(stage: Stage, form: Form) -> int:
         with refused:
             return refused.code
     raise NotHeld("the button delivered a second time")
-
-
-def _below(text: str, label: str) -> list[str]:
-    """The lines below a label alone on its line, up to the next empty one, without the full-width space."""
-    lines = text.splitlines()
-    require(label in lines, f"{label} does not stand alone on a line")
-    values = []
-    for line in lines[lines.index(label) + 1 :]:
-        if not line.strip():
-            break
-        require(line.startswith("　"), f"{line!r} is not indented by one full-width space")
-        values.append(line[1:])
-    return values

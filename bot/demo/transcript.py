@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from rich.cells import chop_cells
 from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
@@ -14,6 +16,7 @@ from rich.text import Text
 from bot.demo.mailbox import subject_of
 
 WIDTH = 100  # columns; a pipe has no width of its own
+_BAR = "     │ "
 _SUMMARY_VERSION = 1
 _WHOLE = re.compile(r"https?://|(^|\s)/\w")
 
@@ -54,6 +57,11 @@ class Summary:
         return {"ringi_demo": _SUMMARY_VERSION, "ok": self.ok, "folder": str(self.folder), "steps": steps}
 
 
+def _chop(text: Text, width: int) -> list[Text]:
+    pieces = chop_cells(text.plain, width)
+    return list(text.divide(list(accumulate(len(piece) for piece in pieces))[:-1]))
+
+
 class Transcript:
     """Writes the narrative to a rich console; without colours and moving parts where that is no terminal."""
 
@@ -76,12 +84,18 @@ class Transcript:
         """Somebody does something."""
         self._print(Text.assemble((f"{who} ", "bold"), what), "   ")
 
-    def mail(self, way: str, raw: bytes, file_name: str, lines: Iterable[str] = ()) -> None:
+    def mail(self, raw: bytes, file_name: str, lines: Iterable[str] = ()) -> None:
         """A mail went its way; `lines` are what matters in it."""
-        subject = (subject_of(raw), "italic")
-        self._print(Text.assemble("✉ ", (way, "bold"), "  ", subject, (f"  {file_name}", "dim")), "   ")
+        self._print(Text.assemble("✉ ", (file_name, "dim")), "   ")
+        self._quote(Text.assemble("件名: ", (subject_of(raw), "bold")))
         for line in lines:
-            self._print(Text(line, "blue"), "     │ ")
+            self._quote(Text(line, "blue"))
+
+    def _quote(self, text: Text) -> None:
+        """A line of a mail, cut where the column ends: Japanese has no spaces to break at."""
+        cut = [text] if _WHOLE.search(text.plain) else _chop(text, self._console.width - len(_BAR))
+        for line in cut:
+            self._console.print(Text.assemble((_BAR, "dim"), line), soft_wrap=True)
 
     def result(self, step: Step) -> None:
         """How a step ended."""

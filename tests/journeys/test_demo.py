@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from bot.demo.checks import NotHeld, verify_with_cryptography
 from bot.demo.journey import LAST_ACT, PROGRAMME, play
 from bot.demo.mailbox import Mailbox, parse, subject_of
 from bot.demo.people import Applicant
+from bot.demo.steps import FQDN
 from bot.demo.transcript import WIDTH, Summary, Transcript
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +103,17 @@ def test_every_step_of_the_manual_holds_against_the_real_service(gpg: str, tmp_p
         b"PRIVATE KEY" not in (folder / "certificate.pem").read_bytes() + (folder / "chain.pem").read_bytes()
     )
     assert (folder / "private-key.pem").stat().st_mode & 0o077 == 0
+    see_that_cryptography_agrees(folder)
+
+
+def see_that_cryptography_agrees(folder: Path) -> None:
+    """The judge of a machine without openssl."""
+    files = (folder / "certificate.pem", folder / "chain.pem")
+    verify_with_cryptography(*files, folder / "service/ca/ca.pem", FQDN)
+    with pytest.raises(NotHeld):
+        verify_with_cryptography(*files, folder / "service/ca/ca.pem", "test2.example.ac.jp")
+    with pytest.raises(NotHeld):
+        verify_with_cryptography(*files, folder / "world/ca.pem", FQDN)
 
 
 def see_the_mails(folder: Path) -> None:
