@@ -103,8 +103,8 @@ def _sign(
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-def a_certificate(fqdn: str, serial: int) -> bytes:
-    """DER, its name encoded C first as a CA may do."""
+def a_certificate(fqdn: str, serial: int, also: tuple[str, ...] = ()) -> bytes:
+    """DER, its name encoded C first as a CA may do; `also` are further names."""
     values = (
         (NameOID.COUNTRY_NAME, "JP"),
         (NameOID.STATE_OR_PROVINCE_NAME, "Tokyo"),
@@ -115,7 +115,7 @@ def a_certificate(fqdn: str, serial: int) -> bytes:
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in values])
     authority = an_authority()
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(key, authority.key, subject, "Test Issuing CA", serial, (fqdn,))
+    certificate = _sign(key, authority.key, subject, "Test Issuing CA", serial, (fqdn, *also))
     return certificate.public_bytes(Encoding.DER)
 
 
@@ -153,7 +153,13 @@ class Issued:
     def repeat_for(self, minutes: int) -> None:
         self.desk = replace(self.desk, repeat_minutes=minutes)
 
-    def issue(self, fqdn: str = "test1.example.ac.jp", *, expires_at: datetime | None = None) -> str:
+    def issue(
+        self,
+        fqdn: str = "test1.example.ac.jp",
+        *,
+        also: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
+    ) -> str:
         """One more issued row with its certificate; the token of its URL."""
         self._rows += 1
         with self.writing() as ctx:
@@ -167,7 +173,7 @@ class Issued:
                 serial=str(serial),
                 not_before=NOW,
                 not_after=NOW + timedelta(days=396, seconds=-1),
-                der=a_certificate(fqdn, serial),
+                der=a_certificate(fqdn, serial, also),
                 issued_at=NOW,
             )
             ctx.session.add(certificate)

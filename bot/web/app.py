@@ -37,8 +37,9 @@ from handlers.notices import Notice
 from store.tables import Meta
 from store.transaction import reading, writing
 
-# fewer than the engine's pool holds, so that many visitors leave connections for the mail rounds
-_STORE_TURNS = 4
+# together fewer than the engine's pool holds: many visitors leave connections for the mail rounds
+_READERS = 4
+_WRITERS = 1
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -119,14 +120,16 @@ class _Site:
         self.deps = deps
         self.pages = Pages()
         self._guesses = GuessLimit()
-        self._turns = asyncio.Semaphore(_STORE_TURNS)
+        # two queues: who waits for the write lock does not hold up those who only look
+        self._reads = asyncio.Semaphore(_READERS)
+        self._writes = asyncio.Semaphore(_WRITERS)
 
     async def show(self, request: Request) -> Response:
         """GET and HEAD: what waits here. Nothing is written, however often it is opened (threats URL1)."""
         if seconds := self._guesses.seconds_to_wait(_client(request)):
             return self._must_wait(request, seconds)
         token, language = request.path_params["token"], self._language(request)
-        page = await self._in_thread(lambda: self._read_page(token, language))
+        page = await _in_thread(self._reads, lambda: self._read_page(token, language))
         return self._gone(request) if page is None else _html(page, 200, language)
 
     async def deliver(self, request: Request) -> Response:
@@ -141,7 +144,7 @@ class _Site:
             return _html(self.pages.form_fault(self._language(request)), 403, self._language(request))
         if seconds := self._guesses.seconds_to_wait(_client(request)):
             return self._must_wait(request, seconds)
-        file = await self._in_thread(lambda: self._fetch(token, form))
+        file = await _in_thread(self._writes, lambda: self._fetch(token, form))
         return self._gone(request) if file is None else _attachment(file)
 
     async def options(self, request: Request) -> Response:
@@ -159,7 +162,7 @@ class _Site:
                 session.execute(select(Meta.name).limit(1))
 
         try:
-            await self._in_thread(ask)
+            await _in_thread(self._reads, ask)
         except SQLAlchemyError as error:
             _log.error("web_unhealthy", error=_plain(error))
             return PlainTextResponse("store\n", 503)
@@ -203,10 +206,6 @@ class _Site:
             self.deps.wake()
         return file
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        async with self._turns:
-            return await run_in_threadpool(work)
-
     def _gone(self, request: Request) -> Response:
         self._guesses.count(_client(request))
         language = self._language(request)
@@ -221,6 +220,11 @@ class _Site:
     def _language(self, request: Request) -> Language:
         accepted = request.headers.get("Accept-Language", "")
         return choose_language(request.query_params.get("lang"), accepted, self.deps.language)
+
+
+async def _in_thread(turns: asyncio.Semaphore, work: Callable[[], _T]) -> _T:
+    async with turns:
+        return await run_in_threadpool(work)
 
 
 def _client(request: Request) -> str:

@@ -351,6 +351,13 @@ def test_the_page_says_what_it_is_and_until_when(site: Site) -> None:
         assert '<html lang="ja">' in client.get(path, params={"lang": "xx"}).text
 
 
+def test_the_names_of_a_certificate_stand_on_the_page_where_there_are_several(site: Site) -> None:
+    one, several = site.issued.issue(), site.issued.issue(also=("www.example.ac.jp",))
+    with site.client() as client:
+        assert "(SAN)" not in client.get(f"/d/{one}").text
+        assert "test1.example.ac.jp<br>www.example.ac.jp" in client.get(f"/d/{several}").text
+
+
 def test_without_repeats_the_page_does_not_promise_any(site: Site) -> None:
     site.issued.repeat_for(0)
     path = f"/d/{site.issued.issue()}"
@@ -463,14 +470,18 @@ def test_health_is_503_when_the_store_does_not_answer(site: Site) -> None:
 
 def test_a_store_that_is_busy_writing_does_not_hold_up_those_who_only_look(site: Site) -> None:
     path = f"/d/{site.issued.issue()}"
-    with site.client() as client, ThreadPoolExecutor(1) as another:
+    with site.client() as client, ThreadPoolExecutor(6) as others:
         form = form_of(client.get(path).text)
         with site.issued.writing():
-            pressed = another.submit(httpx.post, site.base + path, data=form, timeout=60, trust_env=False)
+            url = site.base + path
+            pressed = [
+                others.submit(httpx.post, url, data=form, timeout=60, trust_env=False) for _ in range(6)
+            ]
             for _ in range(20):
                 assert client.get(path).status_code == 200
-            assert not pressed.done()
-        assert pressed.result().status_code == 200
+            assert client.get("/health").status_code == 200
+            assert not any(p.done() for p in pressed)
+        assert [p.result().status_code for p in pressed] == [200] * 6
 
 
 def test_a_taken_port_is_a_fault_that_may_pass(tmp_path: Path) -> None:

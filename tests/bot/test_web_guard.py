@@ -43,6 +43,13 @@ def test_URL2_the_limit_remembers_no_more_addresses_than_it_may() -> None:
     assert len(limit._counts) == 3
 
 
+def test_URL2_who_guessed_last_is_forgotten_last() -> None:
+    limit = GuessLimit(Clock(), allowed=1, seconds=60, addresses=3)
+    for n in (1, 2, 3, 1, 4):
+        limit.count(f"192.0.2.{n}")
+    assert [bool(limit.seconds_to_wait(f"192.0.2.{n}")) for n in range(1, 5)] == [True, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
