@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 
 from bot.deliver import deliver_due
+from bot.holder import is_dead
 from bot.imap import Folder, ImapFault, backoff
 from bot.web.server import WebServer
 from bot.wiring import Office, utc_now, web_deps
@@ -160,7 +161,7 @@ class Service:
     def _renew_lease(self) -> bool:
         with writing(self._office.engine) as session:
             self._lease_renewed = time.monotonic()
-            return leases.take_lease(session, _LEASE, self._office.holder, utc_now(), _LEASE_SECONDS)
+            return leases.take_lease(session, _LEASE, self._office.holder, utc_now(), _LEASE_SECONDS, is_dead)
 
     def _is_wanted(self) -> bool:
         """Asked between mails: stop early when told to, and never work on an ended lease."""

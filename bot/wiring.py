@@ -1,8 +1,6 @@
 """Everything is built here, once, from the configuration; nothing else in the program makes its own dependencies."""
 
-import os
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from bot.ca.protocol import Ca
 from bot.certify import Certifier
 from bot.compose import Composer
 from bot.config import Config, read_passphrase, read_secret
+from bot.holder import name_holder
 from bot.intake import Intake
 from bot.openpgp import BotKey
 from bot.post import Post
@@ -91,7 +90,7 @@ def open_office(config: Config) -> Office:
         post=post,
         intake=Intake(judge.engine, config.imap, post, reader, judge.context, utc_now),
         certifier=Certifier(judge.engine, ca, post, reader, judge.context),
-        holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        holder=name_holder(),
     )
 
 

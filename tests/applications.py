@@ -191,7 +191,9 @@ def open_world(directory: Path, *institutions: Institution) -> DeskWorld:
     engine = open_store(f"sqlite:///{directory / 'ringi.db'}")
     Base.metadata.create_all(engine)
     register = Register({i.id: i for i in institutions or (TESTKIKAN,)}, "f" * 64)
-    desk = Desk("desk.example.ac.jp", "ringi@example.ac.jp", "https://ra.example.ac.jp", ("monitor@example.ac.jp",))
+    desk = Desk(
+        "desk.example.ac.jp", "ringi@example.ac.jp", "https://ra.example.ac.jp", ("monitor@example.ac.jp",)
+    )
     return DeskWorld(engine, register, desk)
 
 

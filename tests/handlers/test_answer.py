@@ -10,7 +10,17 @@ from handlers.rules.reasons import Reason
 from store.states import Filed
 from store.tables import Mail
 from store.transaction import writing
-from tests.applications import APPLICANT, NOW, SUZUKI, DeskWorld, a_mail, an_application, letters, open_world, tsv_line
+from tests.applications import (
+    APPLICANT,
+    NOW,
+    SUZUKI,
+    DeskWorld,
+    a_mail,
+    an_application,
+    letters,
+    open_world,
+    tsv_line,
+)
 
 
 @pytest.fixture
@@ -25,7 +35,9 @@ def refused(reason: Reason, **changes: object):  # type: ignore[no-untyped-def]
     return a_mail(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("reason", [Reason.BAD_SIGNATURE, Reason.UNKNOWN_KEY, Reason.ENCRYPTED, Reason.PARTIAL_SIGNATURE])
+@pytest.mark.parametrize(
+    "reason", [Reason.BAD_SIGNATURE, Reason.UNKNOWN_KEY, Reason.ENCRYPTED, Reason.PARTIAL_SIGNATURE]
+)
 def test_a_refused_signature_is_explained_to_the_officer(world: DeskWorld, reason: Reason) -> None:
     handled = world.receive(refused(reason))
     assert (handled.reason, handled.filed) == (reason, Filed.REFUSED)
@@ -51,8 +63,12 @@ def test_LP1_automatic_mail_is_never_answered(world: DeskWorld) -> None:
     assert (handled.reason, handled.notices) == (Reason.AUTOMATIC, ())
 
 
-@pytest.mark.parametrize("fault", [Reason.TOO_LARGE, Reason.TOO_COMPLEX, Reason.HEADER_TOO_LARGE, Reason.UNREADABLE])
-def test_DOS1_what_is_over_the_limits_is_set_aside_and_people_are_told(world: DeskWorld, fault: Reason) -> None:
+@pytest.mark.parametrize(
+    "fault", [Reason.TOO_LARGE, Reason.TOO_COMPLEX, Reason.HEADER_TOO_LARGE, Reason.UNREADABLE]
+)
+def test_DOS1_what_is_over_the_limits_is_set_aside_and_people_are_told(
+    world: DeskWorld, fault: Reason
+) -> None:
     handled = world.receive(a_mail(fault=fault))
     assert handled.filed is Filed.QUARANTINE
     assert letters(handled) == [(APPLICANT, "applicant.help"), ("monitor@example.ac.jp", "monitor.alarm")]
@@ -66,8 +82,17 @@ def test_help_comes_once_a_day(world: DeskWorld) -> None:
     with writing(world.engine) as session:
         session.add(
             Mail(
-                account="a", folder="INBOX", uidvalidity=1, uid=1, raw_sha256="0", sender=APPLICANT,
-                received_at=NOW, handled_at=NOW, kind=first.kind, reason=first.reason, filed=first.filed,
+                account="a",
+                folder="INBOX",
+                uidvalidity=1,
+                uid=1,
+                raw_sha256="0",
+                sender=APPLICANT,
+                received_at=NOW,
+                handled_at=NOW,
+                kind=first.kind,
+                reason=first.reason,
+                filed=first.filed,
             )
         )
     second = world.receive(a_mail(subject="質問"))

@@ -100,13 +100,18 @@ def test_validity_never_outlives_the_ca(world: DeskWorld) -> None:
     proven = all_proven(world, number)
     with writing(world.engine) as session:
         application = session.get_one(Application, number)
-        issue.plan(world.context(session), application, proven, issue.Issuer("c" * 64, NOW + timedelta(days=5)))
+        issue.plan(
+            world.context(session), application, proven, issue.Issuer("c" * 64, NOW + timedelta(days=5))
+        )
     assert orders(world, number)[0].not_after == NOW + timedelta(days=5)  # type: ignore[attr-defined]
 
 
 def test_each_contact_gets_one_mail_with_a_url_a_row(world: DeskWorld) -> None:
     number = approved(
-        world, tsv_line(), tsv_line("test2.example.ac.jp"), tsv_line("test3.example.ac.jp", c10="b@example.ac.jp")
+        world,
+        tsv_line(),
+        tsv_line("test2.example.ac.jp"),
+        tsv_line("test3.example.ac.jp", c10="b@example.ac.jp"),
     )
     plan(world, number)
     with writing(world.engine) as session:
@@ -162,7 +167,9 @@ def test_a_row_changed_after_the_intent_is_not_ordered(world: DeskWorld, column:
 def test_a_changed_application_is_never_issued(world: DeskWorld, column: str) -> None:
     number = approved(world, tsv_line())
     with writing(world.engine) as session:
-        other = session.scalars(select(Blob.sha256).where(Blob.sha256 != session.get_one(Application, number).file_sha256)).first()
+        other = session.scalars(
+            select(Blob.sha256).where(Blob.sha256 != session.get_one(Application, number).file_sha256)
+        ).first()
         value = {"code": "0" * 32, "institution": "gone", "file_sha256": other, "encoding": "latin-1"}[column]
         session.execute(update(Application).values({column: value}))
     plan(world, number)
@@ -175,7 +182,9 @@ def test_a_changed_sheet_is_never_issued(world: DeskWorld) -> None:
         application = session.get_one(Application, number)
         sheet = session.get_one(Blob, application.sheet_sha256)
         session.execute(
-            update(Blob).where(Blob.sha256 == sheet.sha256).values(data=sheet.data.replace(b"Rows: 1", b"Rows: 2"))
+            update(Blob)
+            .where(Blob.sha256 == sheet.sha256)
+            .values(data=sheet.data.replace(b"Rows: 1", b"Rows: 2"))
         )
     plan(world, number)
     assert world.states(number) == ["failed"]
@@ -235,7 +244,9 @@ def test_the_journal_holds_after_all_this(world: DeskWorld) -> None:
         ("よろしく\n> {code}", set()),
     ],
 )
-def test_a_decision_proves_exactly_what_its_signed_text_says(world: DeskWorld, text: str, proves: set[int]) -> None:
+def test_a_decision_proves_exactly_what_its_signed_text_says(
+    world: DeskWorld, text: str, proves: set[int]
+) -> None:
     number = world.take(tsv_line(), tsv_line("test2.example.ac.jp"))
     mail = signed(text.replace("{code}", world.code(number)))
     assert mail.signature

@@ -1,0 +1,200 @@
+"""What goes wrong around us: nothing is lost, nothing is done twice, and people are told."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.demo.mailbox import subject_of, text_of
+from bot.demo.replies import plain_mail
+from tests.journeys.desk import BOT, Desk, open_desk
+from tests.servers.people import APPLICANT, MONITOR
+from tests.servers.postfix import MailServers
+from tests.servers.running import free_ports
+
+pytest_plugins = ("tests.servers.fixtures",)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
+    need("gpg")
+    with open_desk(tmp_path, mail_servers) as opened:
+        yield opened
+
+
+def deliver(desk: Desk, raw: bytes) -> None:
+    desk.servers.dovecot.deliver(BOT, raw)
+
+
+def application(desk: Desk, fqdn: str) -> bytes:
+    """An application as bytes, put into the bot's folder without a mail server on the way."""
+    dn = f"CN={fqdn},O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP"
+    _, csr = desk.applicant.make_request(fqdn, dn)
+    files = {"a.tsv": desk.applicant.tsv(fqdn, dn, csr)}
+    return plain_mail(APPLICANT, BOT, "発行申請", "お願いします。\n", files)
+
+
+KILL = (
+    "import os, signal; import {module} as m; m.{name} = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("bot.imap", "Folder.move"),  # committed, not moved
+        ("bot.intake", "_record"),  # handled, not committed
+        ("bot.intake", "handle"),
+        ("bot.deliver", "deliver_due"),
+    ],
+)
+def test_a_kill_at_any_step_loses_and_doubles_nothing(desk: Desk, module: str, name: str) -> None:
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    killed = desk.ringi("once", code=_patched(module, name))
+    assert killed.returncode == -9, killed.stderr
+    desk.once()
+    desk.once()
+    assert list(desk.states().values()) == [["waiting"]]
+    for person in (desk.officer.mailbox, desk.officer2.mailbox):
+        person.wait_for("承認のお願い")
+        assert [subject_of(raw) for raw in person.all()].count(subject_of(person.all()[0])) == 1
+    assert not desk.bot.all()
+    assert desk.ringi("journal", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("step", ["_plan", "_finish", "_record"])
+def test_a_kill_while_issuing_leads_to_one_certificate(desk: Desk, step: str) -> None:
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    desk.once()
+    desk.officer.reply_signed(desk.officer.mailbox.wait_for("承認のお願い"), "承認")
+    _wait_for_mail(desk)
+    patch = (
+        "import os, signal, bot.certify as m\n"
+        f"whole = m.Certifier.{step}\n"
+        "def cut(*a, **k):\n"
+        "    whole(*a, **k) if when == 'after' else None\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"m.Certifier.{step} = cut\n"
+    )
+    for when in ("before", "after"):
+        assert desk.ringi("once", code=f"when = {when!r}\n{patch}").returncode == -9
+    desk.once()
+    assert len(desk.serials()) == 1
+    assert list(desk.states().values()) == [["issued"]]
+    desk.applicant.mailbox.wait_for("発行受付通知")
+    assert sum("発行受付通知" in subject_of(raw) for raw in desk.applicant.mailbox.all()) == 1
+
+
+def test_an_unreachable_smtp_server_delays_and_loses_nothing(desk: Desk) -> None:
+    config = desk.config_file.read_text()
+    (dead,) = free_ports(1)
+    desk.config_file.write_text(config.replace(f"port = {desk.config.smtp.port}", f"port = {dead}"))
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    report = desk.once()
+    assert (report["mails"], report["sent"]) == (1, 0)
+    desk.config_file.write_text(config)
+    later = "import bot.schedule as s, bot.wiring as w, datetime as d\nnow = w.utc_now\n"
+    later += "s.utc_now = lambda: now() + d.timedelta(hours=1)"
+    desk.ringi("once", code=later)
+    desk.applicant.mailbox.wait_for("受け付けました")
+    desk.officer.mailbox.wait_for("承認のお願い")
+
+
+def test_an_unreachable_imap_server_is_told_and_harms_nothing(desk: Desk) -> None:
+    config = desk.config_file.read_text()
+    (dead,) = free_ports(1)
+    desk.config_file.write_text(config.replace(f"port = {desk.config.imap.port}", f"port = {dead}"))
+    done = desk.ringi("once")
+    assert done.returncode == 1
+    assert "IMAP" in done.stderr or "imap" in done.stderr
+
+
+def test_a_wrong_passphrase_stops_the_start_and_says_what_to_do(desk: Desk) -> None:
+    (desk.directory / "ca" / "passphrase").write_text("wrong\n")
+    done = desk.ringi("run")
+    assert done.returncode == 1
+    assert "passphrase" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_DOS1_what_is_over_the_limits_is_set_aside_and_the_next_goes_on(desk: Desk) -> None:
+    head = f"From: {APPLICANT}\r\nTo: {BOT}\r\nSubject: big\r\nMessage-ID: <%s@example.ac.jp>\r\nMIME-Version: 1.0\r\n"
+    big = (head % "big" + "\r\n").encode() + (b"x" * 76 + b"\r\n") * 80_000
+    deep = (head % "deep").encode()
+    for level in range(1000):
+        deep += f'Content-Type: multipart/mixed; boundary="b{level}"\r\n\r\n--b{level}\r\n'.encode()
+    desk.bot.imap_port  # noqa: B018  # the account exists
+    deliver(desk, big)
+    deliver(desk, deep)
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    assert desk.once()["mails"] == 3
+    assert list(desk.states().values()) == [["waiting"]]
+    alarms = [desk.monitor.wait_for(lambda raw: True), desk.monitor.wait_for(lambda raw: True)]
+    assert sorted(
+        word for word in ("too_large", "too_complex") if any(word in text_of(a) for a in alarms)
+    ) == [
+        "too_complex",
+        "too_large",
+    ]
+    answers = [text_of(raw) for raw in desk.applicant.mailbox.all()]
+    assert len(answers) == 3
+
+
+def test_DOS4_a_mail_that_crashes_us_is_set_aside_at_the_third_time(desk: Desk) -> None:
+    deliver(desk, plain_mail(APPLICANT, BOT, "crash me", "x\n", {}))
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    code = (
+        "import bot.intake as m\nwhole = m.handle\n"
+        "def crash(mail, ctx):\n    assert 'crash' not in mail.subject, 'planted'\n    return whole(mail, ctx)\n"
+        "m.handle = crash"
+    )
+    for _ in range(3):
+        assert not any("crashed" in text_of(raw) for raw in desk.monitor.all())
+        assert desk.ringi("once", code=code).returncode == 0
+    assert list(desk.states().values()) == [["waiting"]]
+    alarm = text_of(desk.monitor.wait_for(lambda raw: "crashed" in text_of(raw)))
+    assert "planted" in alarm
+    assert not desk.bot.all()
+    assert not any("planted" in text_of(raw) for raw in desk.applicant.mailbox.all())
+
+
+def test_two_processes_share_one_store_and_only_one_works(desk: Desk) -> None:
+    with desk.running():
+        desk.apply("test1.example.ac.jp")
+        desk.officer.mailbox.wait_for("承認のお願い")
+        desk.ringi("once")
+    assert list(desk.states().values()) == [["waiting"]]
+
+
+def test_a_mail_put_back_into_the_folder_is_only_filed_again(desk: Desk) -> None:
+    raw = application(desk, "test1.example.ac.jp")
+    deliver(desk, raw)
+    desk.once()
+    before = desk.serials(), desk.states()
+    deliver_again = desk.servers.dovecot
+    with_imap = __import__("bot.imap", fromlist=["Folder"]).Folder
+    with with_imap(deliver_again.imap(BOT)) as folder:
+        with with_imap(deliver_again.imap(BOT, folder="Done")) as done:
+            (uid,) = done.uids()
+            bytes_as_filed = done.fetch(uid)
+        assert bytes_as_filed
+        folder.append("INBOX", bytes_as_filed)
+    desk.once()
+    assert (desk.serials(), desk.states()) == before
+    assert MONITOR  # nobody is alarmed
+    assert not desk.monitor.all()
+
+
+def _patched(module: str, name: str) -> str:
+    if module == "bot.deliver":
+        module, name = "bot.schedule", "deliver_due"
+    return KILL.format(module=module, name=name)
+
+
+def _wait_for_mail(desk: Desk) -> None:
+    import time
+
+    end = time.monotonic() + 20
+    while not desk.bot.all():
+        assert time.monotonic() < end
+        time.sleep(0.1)
