@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 _NAME = "mail.ringi-demo.example.jp"
 _LARGEST_MAIL = 30_000_000
 _START_SECONDS = 30
+_NUDGE_SECONDS = 0.2
 _MISSING = "the embedded mail world needs pymap and aiosmtpd: pip install 'ringi[demo]'"
 
 # (envelope sender, recipient, the bytes as they lie in the recipient's INBOX)
@@ -116,9 +117,27 @@ class World:
         self.imap_port = imap.sockets[0].getsockname()[1]
         self.smtp_port = smtp.sockets[0].getsockname()[1]
         self._ready.set()
+        nudging = asyncio.create_task(self._nudge())
         await self._over.wait()
+        nudging.cancel()
         imap.close()
         smtp.close()
+
+    async def _nudge(self) -> None:
+        """Wake every session in IDLE, which then tells what is new, or nothing.
+
+        pymap says nothing of a mail that came after a session's last command and before its IDLE.
+        """
+        from pymap.backend.dict import Identity
+
+        inboxes = []
+        for user in self.users:
+            async with Identity(user, self._backend.login, None, frozenset()).new_session() as session:
+                inboxes.append(await session.mailbox_set.get_mailbox("INBOX"))
+        while True:
+            for inbox in inboxes:
+                inbox._updated.set()
+            await asyncio.sleep(_NUDGE_SECONDS)
 
     async def _serve_imap(self) -> asyncio.Server:
         from proxyprotocol.reader import ProxyProtocolReader

@@ -131,13 +131,25 @@ def test_an_unknown_recipient_is_refused(taro: Mailbox) -> None:
         taro.send(mail("nobody"), "nobody@example.ac.jp")
 
 
-def test_a_mail_wakes_a_client_in_idle(taro: Mailbox, imap: IMAPClient) -> None:
-    imap.select_folder("INBOX")
-    imap.idle()
-    taro.send(mail("wake up"), HANAKO)
-    news = imap.idle_check(timeout=10)
-    imap.idle_done()
-    assert any(line[1] == b"EXISTS" for line in news)
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_a_mail_is_told_in_idle_whether_it_comes_just_before_or_during_it(
+    moment: str, world: World, taro: Mailbox
+) -> None:
+    with imaplib.IMAP4(HOST, world.imap_port, timeout=10) as imap:
+        imap.starttls(ssl.create_default_context(cafile=world.ca_file))
+        imap.login(HANAKO, "secret-h")
+        imap.select("INBOX")
+        if moment == "before":
+            taro.send(mail("just before"), HANAKO)
+        imap.send(b"X IDLE\r\n")
+        assert imap.readline().startswith(b"+")
+        if moment == "during":
+            taro.send(mail("meanwhile"), HANAKO)
+        while b"EXISTS" not in imap.readline():
+            pass
+        imap.send(b"DONE\r\n")
+        while not imap.readline().startswith(b"X OK"):
+            pass
 
 
 def test_a_mail_moves_to_a_folder_with_a_japanese_name(taro: Mailbox, imap: IMAPClient) -> None:
