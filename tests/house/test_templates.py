@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -56,9 +56,14 @@ _DECISION = re.compile(
 WRITER = Words(DESK)
 
 
+# answers differ by their reason's own words, so one hostile word is enough for all of them
+_SHAPES = {"answer_approved", "answer_no_code", "answer_held", "answer_lapsed", "answer_lost"}
+
+
 @cache
 def _bodies(words: str) -> list[str]:
-    spoilt = [spoil(letter, words) for letter in SAMPLES.values()]
+    names = [n for n in SAMPLES if words == HOSTILE[0] or not n.startswith("answer_") or n in _SHAPES]
+    spoilt = [spoil(SAMPLES[name], words) for name in names]
     return [WRITER.write(letter, language).body for letter in spoilt for language in LANGUAGES]
 
 
@@ -157,6 +162,19 @@ def test_the_hostile_words_do_arrive_in_every_kind_of_letter():
     for name, letter in SAMPLES.items():
         body = WRITER.write(spoil(letter, "毒だんご"), "ja").body
         assert "毒だんご" in body, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_a_letter_carries_is_shown_in_some_mail(language):
+    """A placeholder in a condition alone would satisfy the test of placeholders."""
+    for kind in LETTERS:
+        letters = [letter for letter in SAMPLES.values() if type(letter) is kind]
+        for field in fields(kind):
+            marked = [
+                replace(x, **{field.name: "毒だんご"}) for x in letters if type(getattr(x, field.name)) is str
+            ]
+            shown = [WRITER.write(letter, language) for letter in marked]
+            assert not shown or any("毒だんご" in w.body for w in shown), f"{kind.template}: {field.name}"
 
 
 def test_a_person_s_words_are_continued_behind_a_bar():
