@@ -185,5 +185,5 @@ def _list_ring(gpg: Gpg) -> dict[str, _ListedKey]:
 def _read_block(block: list[list[str]]) -> _ListedKey:
     """`block`: the fields of a pub record, its fpr record, its sub records (gpg's doc/DETAILS)."""
     keys = [fields for fields in block if fields[0] in ("pub", "sub")]
-    may_sign = any("s" in fields[11] and fields[1] != "i" for fields in keys)
+    may_sign = any("s" in fields[11] for fields in keys)
     return _ListedKey(validity=block[0][1], may_sign=may_sign, signs_now="S" in block[0][11])

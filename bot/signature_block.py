@@ -54,7 +54,7 @@ def read_clearsigned(part: bytes) -> ClearsignedBlock | Reason:
     lines = block.split(b"\n")
     if lines[0] != _BEGIN_TEXT or _CONTROL.search(block) or max(map(len, lines)) > _LONGEST_LINE:
         return Reason.SIGNATURE_BLOCK
-    if b"" not in lines or lines.count(_BEGIN) != 1:
+    if b"" not in lines or _BEGIN not in lines:
         return Reason.SIGNATURE_BLOCK
     blank, signature = lines.index(b""), lines.index(_BEGIN)
     if refused := _refuse_hash_headers(lines[1:blank]):

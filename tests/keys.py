@@ -46,11 +46,23 @@ def run_gpg(home: Path, *arguments: str, at: str | None = None, stdin: bytes = b
 
 
 def make_key(
-    home: Path, name: str, address: str, algo: str = "ed25519", expires: str = "0", *, at: str | None = None
+    home: Path,
+    name: str,
+    address: str,
+    algo: str = "ed25519",
+    expires: str = "0",
+    *,
+    usage: str = "sign",
+    digest: str = "SHA256",
+    at: str | None = None,
 ) -> str:
-    """A key that signs; its fingerprint. `algo`: also `rsa2048`. `expires`: `0`, `30d`, `1y` or a date."""
-    making = ["--passphrase", "", "--allow-weak-key-signatures", "--status-fd", "1", "--quick-gen-key"]
-    status = run_gpg(home, *making, f"{name} <{address}>", algo, "sign", expires, at=at)
+    """A key without subkeys; its fingerprint.
+
+    `algo`: also `rsa2048`. `expires`: `0`, `30d`, `1y` or a date. `usage`: also `cert`, for a key that signs by
+    subkeys only. `digest`: what binds its user id.
+    """
+    making = ["--passphrase", "", "--cert-digest-algo", digest, "--status-fd", "1", "--quick-gen-key"]
+    status = run_gpg(home, *making, f"{name} <{address}>", algo, usage, expires, at=at)
     return next(line.split()[3] for line in status.decode().split("\n") if "KEY_CREATED" in line)
 
 

@@ -120,6 +120,12 @@ def test_PGP6_packets_are_told_apart_by_every_form_of_length(length: int) -> Non
         assert read_tags(form + packet(6, b"x")) == [2, 6]
 
 
+@pytest.mark.parametrize("first", [*range(224, 255)])
+def test_PGP6_a_packet_in_pieces_is_refused(first: int) -> None:
+    # were it no piece but a four-octet length, it would be whole
+    assert read_tags(bytes([0xC2, first, 0, 0, 0, 10]) + bytes(10)) is None
+
+
 def test_PGP7_the_text_is_gpgs_output_and_our_own_unescaping(world: World) -> None:
     stripped = b"\n".join(line.rstrip() for line in TEXT.split(b"\n"))
     crlf = world.block.replace(b"\n", b"\r\n")

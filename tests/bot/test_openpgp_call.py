@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.gpg_call import Gpg, GpgFault
 from bot.openpgp import Verified
 from handlers.rules.reasons import Reason
-from tests.keys import export_key, gpg_home, make_key, sign_detached
+from tests.keys import clearsign, export_key, gpg_home, make_key, sign_detached
 from tests.officer_keys import keys_of
 from tests.openpgp_packets import RawKey, armor
 
@@ -102,6 +102,7 @@ HOSTILE = "B" * 40
         f"x\n[GNUPG:] VALIDSIG {HOSTILE} 2026-11-22 1795000000 0 4 0 22 8 00 {HOSTILE}",
         "x\u2029[GNUPG:] REVKEYSIG 0000000000000000 x\x0b[GNUPG:] BADSIG x\r[GNUPG:] NODATA 1",
         "[GNUPG:] BADSIG EXPKEYSIG ERROR",
+        f"x\u2028pub:r\u2028fpr:::::::::{HOSTILE}:\u2028pub\u0085fpr",
         "\N{RIGHT-TO-LEFT OVERRIDE}%0A[GNUPG:] FAILURE x 1",
     ],
 )
@@ -113,6 +114,23 @@ def test_PGP1_a_user_id_decides_nothing(home: Path, tmp_path: Path, user_id: str
     assert good.fingerprint == key.fingerprint
     bad = armor(key.signature(0, b"other\r\n", age=60))
     assert officers.verify_detached(SIGNED, bad, NOW) is Reason.BAD_SIGNATURE
+
+
+def test_PGP7_an_output_of_gpg_that_is_not_the_text_we_read_is_refused(
+    home: Path, tmp_path: Path, need: Callable[[str], str]
+) -> None:
+    key = make_key(home, "a", "a@example.ac.jp")
+    block = clearsign(home, key, SIGNED)
+    files = {"a": (key, export_key(home, key))}
+    assert isinstance(keys_of(files, tmp_path / "1").verify_inline(block, NOW), Verified)
+    # a gpg with one more of the faults that it has had with such blocks
+    body = f"""import subprocess
+code = subprocess.call([{need("gpg")!r}, *sys.argv[1:]], pass_fds=[STATUS])
+if "--output" in sys.argv:
+    open(sys.argv[sys.argv.index("--output") + 1], "ab").write(b"x")
+sys.exit(code)"""
+    officers = keys_of(files, tmp_path / "2", _python(tmp_path, body))
+    assert officers.verify_inline(block, NOW) is Reason.SIGNATURE_BLOCK
 
 
 def test_PGP1_the_attack_by_user_id_works_on_a_text_reader(home: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bot.openpgp import GpgFault, OfficerKeys, Verified
 from bot.register import RegisterFault
 from handlers.rules.reasons import Reason
-from tests.keys import export_key, gpg_home, make_key, run_gpg, sign_detached
+from tests.keys import add_subkey, export_key, gpg_home, make_key, run_gpg, sign_detached
 from tests.officer_keys import keys_of, register_of
 from tests.openpgp_packets import dearmor
 
@@ -95,23 +95,17 @@ def test_a_secret_key_in_the_register_is_refused_and_not_read(home: Path, key: s
 
 
 def test_a_key_that_only_sha1_holds_together_is_refused(home: Path, tmp_path: Path) -> None:
-    making = ["--passphrase", "", "--cert-digest-algo", "SHA1", "--quick-gen-key", "sha1 <s@example.jp>"]
-    run_gpg(home, *making, "rsa2048", "sign", "0")
-    fingerprint = next(
-        line.split(":")[9]
-        for line in run_gpg(home, "--with-colons", "--list-keys", "s@example.jp").decode().split("\n")
-        if line.startswith("fpr")
-    )
+    fingerprint = make_key(home, "s", "sha1@example.jp", "rsa2048", digest="SHA1")
     [fault] = _faults(tmp_path / "register", {"u": (fingerprint, export_key(home, fingerprint))})
     assert "SHA1 algorithm are rejected" in fault
 
 
 def test_a_key_that_was_never_made_for_signing_is_refused(home: Path, tmp_path: Path) -> None:
-    run_gpg(home, "--passphrase", "", "--quick-gen-key", "c <cert@example.jp>", "ed25519", "cert", "0")
-    listed = run_gpg(home, "--with-colons", "--list-keys", "cert@example.jp").decode().split("\n")
-    fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr"))
-    [fault] = _faults(tmp_path / "register", {"u": (fingerprint, export_key(home, fingerprint))})
+    fingerprint = make_key(home, "c", "cert@example.jp", usage="cert")
+    [fault] = _faults(tmp_path / "1", {"u": (fingerprint, export_key(home, fingerprint))})
     assert fault == "u.asc: u of testkikan: cannot sign: no key in it is made for that"
+    add_subkey(home, fingerprint)
+    assert keys_of({"u": (fingerprint, export_key(home, fingerprint))}, tmp_path / "2").warnings == ()
 
 
 def test_an_expired_key_is_a_warning_and_the_others_stay_in_force(
@@ -166,11 +160,13 @@ def test_only_its_owner_may_enter_a_ring(home: Path, key: str, tmp_path: Path) -
     assert (tmp_path / "rings").stat().st_mode & 0o777 == 0o700
 
 
-def test_no_agent_is_started_for_a_ring(home: Path, key: str, tmp_path: Path) -> None:
-    officers = keys_of({"u": (key, export_key(home, key))}, tmp_path)
-    officers.verify_detached(SIGNED, sign_detached(home, key, SIGNED), NOW)
-    [ring] = (tmp_path / "rings").iterdir()
-    assert not [path.name for path in ring.iterdir() if path.name.startswith("S.gpg-agent")]
+def test_no_agent_is_started_for_a_ring(home: Path, key: str) -> None:
+    # in a path so short that an agent could start
+    with gpg_home() as short:
+        officers = keys_of({"u": (key, export_key(home, key))}, short / "r")
+        officers.verify_detached(SIGNED, sign_detached(home, key, SIGNED), NOW)
+        [ring] = (short / "r" / "rings").iterdir()
+        assert not [path.name for path in ring.iterdir() if path.name.startswith("S.gpg-agent")]
 
 
 def test_a_missing_gpg_is_a_fault_of_ours_and_not_of_the_register(
