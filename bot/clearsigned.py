@@ -35,21 +35,21 @@ def unescape(block: bytes) -> bytes | None:
 
     None where an armor header is not an allowed `Hash:`, a dash is not escaped, or the signature is no block.
     """
-    _, *lines = block.split(b"\r\n")
-    while lines and _HASH.fullmatch(lines[0]):
-        lines.pop(0)
-    if not lines or lines.pop(0) != b"":
+    lines = block.split(b"\r\n")
+    start = 1
+    while start < len(lines) and _HASH.fullmatch(lines[start]):
+        start += 1
+    ends = [n for n, line in enumerate(lines) if line.rstrip(b" \t") == _BEGIN_SIGNATURE]
+    if start == len(lines) or lines[start] != b"" or not ends:
         return None
-    text: list[bytes] = []
-    while lines and lines[0].rstrip(b" \t") != _BEGIN_SIGNATURE:
-        line = lines.pop(0)
-        if line.startswith(b"-") and not line.startswith(b"- "):
-            return None
-        text.append(line.removeprefix(b"- ").rstrip(b" \t"))
-    return b"\n".join(text) if is_one_signature_block(b"\r\n".join(lines)) else None
+    text = lines[start + 1 : ends[0]]
+    is_escaped = all(line.startswith(b"- ") or not line.startswith(b"-") for line in text)
+    if not is_escaped or not is_one_signature_block(b"\r\n".join(lines[ends[0] :])):
+        return None
+    return b"\n".join(line.removeprefix(b"- ").rstrip(b" \t") for line in text)
 
 
 def is_output_of(output: bytes, text: bytes) -> bool:
     """Whether gpg's `--output` is the text that `unescape` gave, but for line ends and white space there."""
     lines = [line.rstrip(b" \t\r") for line in output.split(b"\n")]
-    return b"\n".join(lines).removesuffix(b"\n") == text.removesuffix(b"\n")
+    return b"\n".join(lines) == text + b"\n"

@@ -12,7 +12,7 @@ from functools import cached_property
 from bot.mime_header import (
     Headers,
     Parameterised,
-    decode_words,
+    clean_line,
     read_headers,
     read_media_type,
     read_parameterised,
@@ -73,8 +73,7 @@ class Entity:
     def file_name(self) -> str:
         """As its sender named it: never a path, '' for none."""
         name = self.disposition.parameter("filename") or self.content_type.parameter("name")
-        printable = "".join(c for c in decode_words(name) if c.isprintable())
-        return printable.strip()[:_FILE_NAME_CHARACTERS]
+        return clean_line(name)[:_FILE_NAME_CHARACTERS]
 
     @property
     def is_attached(self) -> bool:

@@ -150,6 +150,8 @@ def _read_inline(root: Entity) -> SignedEntity | Reason:
     octets = root.decoded()
     if octets is None:
         return Reason.BROKEN_SIGNED_MAIL
+    if len(octets) > TEXT_BYTES:
+        return Reason.TOO_LARGE
     canonical = _make_canonical(octets)
     if canonical is None:
         return Reason.CONTROL_CHARACTER
