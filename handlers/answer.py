@@ -6,13 +6,13 @@ Each is answered once and usefully where there is a person who may be answered, 
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
-from handlers.notices import ApplicantHelp, MonitorAlarm, Notice, OfficerAnswer, to_officer
-from handlers.officer_answer import Officered, answer_officer
+from handlers.notices import ApplicantHelp, MonitorAlarm, Notice
+from handlers.officer_answer import Officered, answer_officer, officer_notice
 from handlers.rules.approval import read_decision
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.take import thread_of
-from store import inbox
+from store import applications, inbox
 from store.states import Filed
 
 # A mail over these limits is not parsed at all; the monitors are told (threats DOS1).
@@ -100,12 +100,12 @@ def help_sender(mail: IncomingMail, ctx: Context) -> Handled:
 def _answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[Notice, ...]:
     """To the officer whose key or address it is, else to an applicant, else to nobody."""
     if mail.refused_key and (owner := ctx.register.officer_with_key(mail.refused_key)):
-        return (_to_claimed_officer(mail, *owner, reason),)
+        return (_to_claimed_officer(mail, ctx, owner, reason),)
     if mail.automatic is not None or mail.sender is None:
         return ()
     officers = ctx.register.officers_at(mail.sender)
     if officers and reason not in (Reason.HELP, Reason.NO_TSV):
-        return (_to_claimed_officer(mail, *officers[0], reason),)
+        return (_to_claimed_officer(mail, ctx, officers[0], reason),)
     if not ctx.register.may_be_answered(mail.sender):
         return ()
     institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]
@@ -114,7 +114,12 @@ def _answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[
 
 
 def _to_claimed_officer(
-    mail: IncomingMail, institution: Institution, officer: Officer, reason: Reason
+    mail: IncomingMail, ctx: Context, owner: tuple[Institution, Officer], reason: Reason
 ) -> Notice:
-    letter = OfficerAnswer(officer.name, reason, None, None, (), mail.subject)
-    return to_officer(institution, officer, letter, thread=thread_of(mail))
+    """With the application that the mail's text names, so that the officer can decide by replying to this very mail.
+    The text is not trusted for anything else, and only this officer's own registered address gets it."""
+    codes = read_decision(mail.text).codes
+    application = applications.find_by_code(ctx.session, codes[0]) if len(codes) == 1 else None
+    if application is not None and application.institution != owner[0].id:
+        application = None
+    return officer_notice(mail, ctx, owner, reason, application)

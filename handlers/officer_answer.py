@@ -48,30 +48,43 @@ def answer_officer(
     verb: Verb | None = None,
 ) -> Handled:
     """To the officer's one notify address, with the sheet again where something is still to be decided."""
-    letter = OfficerAnswer(
-        officer_name=who.officer.name,
-        reason=reason,
-        application=view_application(application, who.institution) if application else None,
-        code=show_code(application.code) if application else None,
-        seqs=seqs,
-        subject=who.mail.subject,
-    )
-    number = application.number if application else None
-    notice = to_officer(
-        who.institution,
-        who.officer,
-        letter,
-        number=number,
-        thread=thread_of(who.mail),
-        attachments=_sheet_again(who, reason, application),
-    )
+    notice = officer_notice(who.mail, who.ctx, (who.institution, who.officer), reason, application, seqs)
     filed = Filed.DONE if reason in _GOOD else Filed.REFUSED
+    number = application.number if application else None
     return Handled("decision", reason, filed, (notice, *others), verb, number)
 
 
-def _sheet_again(who: Officered, reason: Reason, application: Application | None) -> tuple[Attachment, ...]:
+def officer_notice(
+    mail: IncomingMail,
+    ctx: Context,
+    to: tuple[Institution, Officer],
+    reason: Reason,
+    application: Application | None,
+    seqs: tuple[int, ...] = (),
+) -> Notice:
+    """The answer itself; with an application it says which one, and how to decide it after all."""
+    institution, officer = to
+    letter = OfficerAnswer(
+        officer_name=officer.name,
+        reason=reason,
+        application=view_application(application, institution) if application else None,
+        code=show_code(application.code) if application else None,
+        seqs=seqs,
+        subject=mail.subject,
+    )
+    return to_officer(
+        institution,
+        officer,
+        letter,
+        number=application.number if application else None,
+        thread=thread_of(mail),
+        attachments=_sheet_again(ctx, reason, application),
+    )
+
+
+def _sheet_again(ctx: Context, reason: Reason, application: Application | None) -> tuple[Attachment, ...]:
     if application is None or reason in _GOOD:
         return ()
     if not any(entry.state is EntryState.WAITING for entry in application.entries):
         return ()
-    return (sheet_attachment(application.number, inbox.blob(who.ctx.session, application.sheet_sha256)),)
+    return (sheet_attachment(application.number, inbox.blob(ctx.session, application.sheet_sha256)),)

@@ -18,10 +18,10 @@ _MAIL_ADDRESS = re.compile(
 # a spreadsheet takes these for the start of a formula, in either width
 _FORMULA_STARTS = tuple("=+-@＝＋－−＠")
 
-# first byte of the two-byte codes in CP932: rows 1-8 and 16-84 are JIS X 0208; row 13, the NEC-selected and
-# the IBM extensions are Windows' own
+# first byte of the two-byte codes in CP932: rows 1-8 and 16-84 are JIS X 0208; row 13 and the NEC-selected IBM
+# extensions are Windows' own (Python writes every IBM extension by its NEC code)
 _JIS_X_0208 = frozenset([*range(0x81, 0x85), *range(0x88, 0xA0), *range(0xE0, 0xEB)])
-_EXTENSION = frozenset([0x87, 0xED, 0xEE, 0xFA, 0xFB, 0xFC])
+_EXTENSION = frozenset([0x87, 0xED, 0xEE])
 
 
 class Standing(Enum):

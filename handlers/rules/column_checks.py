@@ -21,7 +21,7 @@ _MOST_SHOWN = 10
 
 def trim_cells(row: Row) -> tuple[str, ...]:
     """All cells without spaces around them and without the quotes of a 911, whose inside can be judged."""
-    return tuple(trim(_unquote(field) if is_quoted(field) else field) for field in row.fields)
+    return tuple(trim(field[1:-1] if is_quoted(field) else field) for field in row.fields)
 
 
 def read_cells(row: Row) -> tuple[str, ...] | RowError:
@@ -88,7 +88,3 @@ def _check_text(column: Column, cell: str, strict: bool) -> list[RowError]:
     if not strict and (extensions := extensions_in(cell)):
         errors.append(row_error(Code.EXTENSION_CHARACTERS, column.number, " ".join(extensions)))
     return errors
-
-
-def _unquote(field: str) -> str:
-    return field[1:-1].replace('""', '"')

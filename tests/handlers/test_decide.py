@@ -70,6 +70,13 @@ def test_SM6_an_unsigned_approval_changes_nothing(world: DeskWorld, number: str)
     handled = world.receive(a_mail(sender="suzuki@example.ac.jp", subject="Re:", text=text))
     assert (handled.reason, handled.filed) == (Reason.UNSIGNED, Filed.REFUSED)
     assert letters(handled) == [("suzuki@example.ac.jp", "officer.answer")]
+    assert [a.name for a in handled.notices[0].attachments] == [f"{number}.sheet"]
+    assert world.states(number) == ["waiting", "waiting"]
+
+
+def test_SM6_an_applicant_who_writes_an_approval_learns_nothing_of_it(world: DeskWorld, number: str) -> None:
+    handled = world.receive(a_mail(text=f"承認\n\n> コード: {world.code(number)}\n"))
+    assert (handled.reason, letters(handled)) == (Reason.UNSIGNED, [(APPLICANT, "applicant.help")])
     assert world.states(number) == ["waiting", "waiting"]
 
 
