@@ -214,7 +214,7 @@ def first_difference(sent: bytes, came: bytes) -> str:
     for number, (left, right) in enumerate(pairs, start=1):
         if left != right:
             forms = ("nothing" if line is None else repr(line[:_SHOWN])[1:] for line in (left, right))
-            return f"line {number} left as {next(forms)} and came as {next(forms)}"
+            return f"line {number} of the signed part left as {next(forms)} and came as {next(forms)}"
     return "no line"
 
 
