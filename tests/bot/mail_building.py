@@ -50,9 +50,11 @@ def signature_part(armor: bytes = ARMOR) -> bytes:
     return b"Content-Type: application/pgp-signature; name=signature.asc\r\n\r\n" + armor
 
 
-def opaque(parameters: bytes = b"; smime-type=signed-data", media_type: bytes = b"application/pkcs7-mime") -> bytes:
-    """An S/MIME entity whose content would stand inside its signature."""
+def opaque(
     parameters: bytes = b"; smime-type=signed-data", media_type: bytes = b"application/pkcs7-mime"
+) -> bytes:
+    """An S/MIME entity whose content would stand inside its signature."""
+    start = b"Content-Type: " + media_type + parameters + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     return start + base64.encodebytes(CMS)
 
 
