@@ -109,7 +109,9 @@ FAULTS = [
     pytest.param(with_dn(DN.replace("testkikan", "otherkikan")), [(241, 1)], id="241"),
     pytest.param(with_dn(DN.replace("testkikan", "Testkikan")), [(241, 1)], id="241 case"),
     pytest.param(with_dn(DN.replace("Chiyoda-ku", "Academe")), [(924, 1)], id="924"),
+    pytest.param(with_dn(DN.replace("Chiyoda-ku", "chiyoda-ku")), [(924, 1)], id="924 case"),
     pytest.param(with_dn(DN.replace("Tokyo", "Osaka")), [(925, 1)], id="925"),
+    pytest.param(with_dn(DN.replace("Tokyo", "TOKYO")), [(925, 1)], id="925 case"),
     pytest.param(with_dn(DN.replace(",L=Chiyoda-ku", "")), [(926, 1)], id="926 L"),
     pytest.param(with_dn(DN.replace(",ST=Tokyo", "")), [(926, 1)], id="926 ST"),
     pytest.param(with_dn(DN.replace(",L=Chiyoda-ku,ST=Tokyo", "")), [(926, 1), (926, 1)], id="926 both"),
@@ -250,7 +252,9 @@ def test_windows_characters_are_a_warning_or_an_error_by_configuration() -> None
     cells = good_cells(c8="髙橋 花子", c9="㈱試験")
     assert found(cells) == []
     assert warned(cells) == [(951, 8), (951, 9)]
-    assert found(cells, replace(RULES, strict_jisx0208=True)) == [(205, 8), (205, 9)]
+    strict = replace(RULES, strict_jisx0208=True)
+    assert found(cells, strict) == [(205, 8), (205, 9)]
+    assert warned(cells, strict) == []
 
 
 def test_ou_may_be_forbidden_or_dropped() -> None:

@@ -105,6 +105,14 @@ def test_CSR1_no_changed_byte_gets_through_and_none_makes_the_check_raise() -> N
             assert codes(one_line(der[:place]), profile) == [903]
 
 
+def test_CSR1_a_signature_with_unused_bits_is_another_encoding_and_refused() -> None:
+    requests = (csr_der(DN.replace("test1", f"test{n}")) for n in range(100))
+    der = next(der for der in requests if der[-1] % 2 == 0)
+    place = len(der) - 256 - 1
+    assert der[place - 5 : place + 1] == b"\x00\x03\x82\x01\x01\x00"
+    assert codes(one_line(der[:place] + b"\x01" + der[place + 1 :])) == [903]
+
+
 def test_CSR1_a_long_form_length_is_not_der() -> None:
     der = csr_der()
     assert der[:2] == b"\x30\x82"
@@ -176,6 +184,9 @@ def test_CSR2_primes_too_close_to_each_other_are_refused() -> None:
     assert codes(one_line(csr_der(key=close_primes_key()))) == [919]
     p = rsa_key().private_numbers().p
     assert find_rsa_weakness(p * p, 65537) == "Fermat, CVE-2022-26320"
+    # half the distance is 2, 4, 6, …: its square leaves 4 or 0 modulo 8
+    near = {find_rsa_weakness(p * (p + distance), 65537) for distance in range(4, 4000, 4)}
+    assert near == {"small factor", "Fermat, CVE-2022-26320"}
 
 
 def test_CSR2_the_keys_of_the_broken_chips_are_refused() -> None:

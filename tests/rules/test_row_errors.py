@@ -99,6 +99,13 @@ def test_an_error_without_its_values_still_renders() -> None:
             assert text
 
 
+def test_a_code_may_say_different_things_of_different_columns() -> None:
+    assert "DN形式" in row_error(Code.FORM, 1, "x").cell("ja")
+    assert "メール形式" in row_error(Code.FORM, 10, "x").cell("ja")
+    assert "FQDN" in row_error(Code.DUPLICATE, 11, "1").cause("ja")
+    assert "鍵" in row_error(Code.DUPLICATE, 7, "1").cause("ja")
+
+
 def test_warnings_begin_at_950() -> None:
     assert [code for code in Code if RowError(code).is_warning] == [code for code in Code if code >= 950]
 

@@ -188,6 +188,7 @@ REVOKE = "CN=a\t\t\t1911649278160095962\t0\tコメント\t\t\t\ttaro@example.ac.
         ([ISSUE, REVOKE], None),
         ([ISSUE, RENEW], None),
         (["hello", "this is a letter"], None),
+        (["a\tletter\twith\ta\tfew\tTABs\t\tin\tit"], None),
         ([], None),
     ],
 )
