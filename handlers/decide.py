@@ -6,6 +6,7 @@ decide this, in these words, now.
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 
 from handlers.context import Context
 from handlers.handled import Handled
@@ -16,7 +17,7 @@ from handlers.rules.approval import DecisionLine, Reading, read_decision
 from handlers.rules.reasons import Reason
 from handlers.rules.sheet import parse_sheet
 from handlers.rules.working_days import add_working_days, end_of_day, local_day, working_days_between
-from handlers.views import view_application
+from handlers.views import last_day, still_needed, view_application
 from store import applications, inbox, journal
 from store.states import ApplicationState, EntryState, ErrorMode, Kind, Verb
 from store.tables import Application, Approval, Decision, Entry
@@ -237,8 +238,9 @@ def _hold_or_resume(who: Officered, application: Application, decision: Decision
     else:
         resume(ctx, application)
     view = view_application(application, who.institution)
-    deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
-    return _to_applicant(who, application, ApplicantHeld(view, decision.verb, decision.comment, deadline))
+    hold_ends = local_day(ctx.now + timedelta(days=ctx.desk.hold_days), ctx.desk.utc_offset_hours)
+    until = last_day(ctx, application) or hold_ends
+    return _to_applicant(who, application, ApplicantHeld(view, decision.verb, decision.comment, until))
 
 
 def resume(ctx: Context, application: Application) -> None:
@@ -267,7 +269,15 @@ def _tell_colleagues(
     who: Officered, application: Application, decision: DecisionLine, seqs: tuple[int, ...]
 ) -> tuple[Notice, ...]:
     view = view_application(application, who.institution)
-    letter = OfficerDecided(view, who.officer.name, decision.verb, seqs, decision.comment)
+    letter = OfficerDecided(
+        application=view,
+        colleague=who.officer.name,
+        verb=decision.verb,
+        seqs=seqs,
+        comment=decision.comment,
+        deadline=last_day(who.ctx, application),
+        still_needed=still_needed(who.ctx, application, seqs),
+    )
     return tuple(
         to_officer(who.institution, colleague, letter, number=application.number)
         for colleague in who.institution.officers

@@ -54,7 +54,7 @@ def end_holds(ctx: Context) -> list[Notice]:
         letter = ApplicantHeld(view, Verb.RESUME, "", deadline)
         notices.append(Notice(application.sender, institution.language, letter, number=application.number))
         seqs = tuple(e.seq for e in application.entries if e.state is EntryState.WAITING)
-        decided = OfficerDecided(view, "Ringi", Verb.RESUME, seqs, "")
+        decided = OfficerDecided(view, None, Verb.RESUME, seqs, "", deadline)
         notices += [
             to_officer(institution, officer, decided, number=application.number)
             for officer in institution.officers

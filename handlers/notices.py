@@ -118,7 +118,7 @@ class ApplicantDeclined:
 
 @dataclass(frozen=True)
 class ApplicantHeld:
-    """Held, or resumed. `until` is when a hold ends by itself; `deadline` the new one after resuming."""
+    """Held, or resumed. `deadline`: the day a hold ends by itself; after resuming, the last day to decide."""
 
     template: ClassVar = "applicant.held"
     application: ApplicationView
@@ -181,7 +181,9 @@ class OfficerApprovalRequest:
 class OfficerAnswer:
     """The answer to every mail an officer sends: what was done, or the reason code and what to do.
 
-    `application` is None where no sheet was recognised. `seqs`: the rows the decision covered.
+    `application` is None where no sheet was recognised. `seqs`: the rows the decision covered. `deadline`: the last
+    day to decide, None while it stands still or there is nothing to decide. `still_needed`: approvals still missing
+    after this one, for the row that lacks most.
     """
 
     template: ClassVar = "officer.answer"
@@ -191,18 +193,25 @@ class OfficerAnswer:
     code: str | None
     seqs: tuple[int, ...]
     subject: str
+    deadline: date | None = None
+    still_needed: int = 0
 
 
 @dataclass(frozen=True)
 class OfficerDecided:
-    """Told to the other officers: a colleague decided. `comment` is the reason that was given, or empty."""
+    """Told to the other officers: a colleague decided, or (`colleague` None) the longest hold is over.
+
+    `comment` is the reason that was given, or empty; `deadline` and `still_needed` as in OfficerAnswer.
+    """
 
     template: ClassVar = "officer.decided"
     application: ApplicationView
-    colleague: str
+    colleague: str | None
     verb: Verb
     seqs: tuple[int, ...]
     comment: str
+    deadline: date | None = None
+    still_needed: int = 0
 
 
 @dataclass(frozen=True)

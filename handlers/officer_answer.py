@@ -10,7 +10,7 @@ from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.sheet import show_code
 from handlers.take import sheet_attachment, thread_of
-from handlers.views import view_application
+from handlers.views import last_day, still_needed, view_application
 from store import inbox
 from store.states import EntryState, Filed, Verb
 from store.tables import Application
@@ -71,6 +71,8 @@ def officer_notice(
         code=show_code(application.code) if application else None,
         seqs=seqs,
         subject=mail.subject,
+        deadline=last_day(ctx, application) if application else None,
+        still_needed=still_needed(ctx, application, seqs) if application else 0,
     )
     return to_officer(
         institution,

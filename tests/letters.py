@@ -103,7 +103,15 @@ WAITING = Download(1, DN, 19116492781600959621911649278, URL, datetime(2026, 12,
 def answer(reason: Reason, application: ApplicationView | None = APPLICATION) -> OfficerAnswer:
     seqs = (1, 2) if application and reason in (Reason.APPROVED, Reason.DECLINED) else ()
     code = CODE if application else None
-    return OfficerAnswer("山田 太郎", reason, application, code, seqs, "Re: 承認のお願い")
+    return OfficerAnswer(
+        "山田 太郎",
+        reason,
+        application,
+        code,
+        seqs,
+        "Re: 承認のお願い",
+        date(2026, 12, 7) if application else None,
+    )
 
 
 SAMPLES: dict[str, Letter] = {
@@ -159,11 +167,20 @@ SAMPLES: dict[str, Letter] = {
     "answer_held_renewal": replace(answer(Reason.HELD), application=replace(APPLICATION, kind=Kind.RENEW)),
     **{
         f"decided_{verb}": OfficerDecided(
-            APPLICATION, "鈴木 一郎", verb, (1, 2), "" if verb is Verb.APPROVE else "書類の不備"
+            APPLICATION,
+            "鈴木 一郎",
+            verb,
+            (1, 2),
+            "" if verb is Verb.APPROVE else "書類の不備",
+            date(2026, 12, 7),
         )
         for verb in Verb
     },
-    "decided_by_time": OfficerDecided(APPLICATION, "Ringi", Verb.RESUME, (1, 2), ""),
+    "decided_by_time": OfficerDecided(APPLICATION, None, Verb.RESUME, (1, 2), "", date(2026, 12, 7)),
+    "decided_first_of_two": OfficerDecided(
+        APPLICATION, "鈴木 一郎", Verb.APPROVE, (1, 2), "", date(2026, 12, 7), 1
+    ),
+    "answer_first_of_two": replace(answer(Reason.APPROVED), still_needed=1),
     "lapsed_officer": OfficerLapsed(APPLICATION),
     "not_issued_officer": OfficerNotIssued(APPLICATION, ROWS),
     "downloaded": OfficerDownloaded(NUMBER, DN, 1911649278160095962),

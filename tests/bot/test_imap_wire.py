@@ -115,7 +115,10 @@ def test_a_BYE_without_an_end_of_the_connection_is_a_temporary_fault(settings: C
         line.say(b"+ idling\r\n* BYE idle for too long\r\n")
         line.wait_for_end()
 
-    with pytest.raises(ImapFault, match="idle for too long") as caught, _folder_in_idle(settings, play) as folder:
+    with (
+        pytest.raises(ImapFault, match="idle for too long") as caught,
+        _folder_in_idle(settings, play) as folder,
+    ):
         folder.wait(3600, _never)
     assert caught.value.temporary
 

@@ -117,7 +117,9 @@ def test_CSR3_a_reused_key_is_refused(world: DeskWorld) -> None:
 
 def test_CSR5_a_private_key_is_refused_and_not_kept(world: DeskWorld) -> None:
     secret = b"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
-    mail = a_mail(Attachment("a.tsv", "text/plain", tsv(tsv_line())), Attachment("key.pem", "text/plain", secret))
+    mail = a_mail(
+        Attachment("a.tsv", "text/plain", tsv(tsv_line())), Attachment("key.pem", "text/plain", secret)
+    )
     handled = world.receive(mail)
     assert handled.reason is Reason.PRIVATE_KEY
     assert not handled.keep_raw
@@ -184,9 +186,7 @@ def test_nothing_is_mailed_outside_before_approval(world: DeskWorld) -> None:
 
 def test_the_contact_gets_a_receipt_too_and_only_one(world: DeskWorld) -> None:
     other = "webmaster@example.ac.jp"
-    handled = world.receive(
-        an_application(tsv_line(c10=other), tsv_line("test2.example.ac.jp", c10=other))
-    )
+    handled = world.receive(an_application(tsv_line(c10=other), tsv_line("test2.example.ac.jp", c10=other)))
     receipts = [to for to, template in letters(handled) if template == "applicant.received"]
     assert receipts == [APPLICANT, other]
 

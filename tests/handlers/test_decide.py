@@ -51,7 +51,9 @@ def test_an_approval_moves_every_row_and_tells_the_colleague(world: DeskWorld, n
 
 
 def test_named_rows_only_and_the_others_stay_open(world: DeskWorld, number: str) -> None:
-    assert world.decide("承認 2", number).reason is Reason.APPROVED
+    handled = world.decide("承認 2", number)
+    assert handled.reason is Reason.APPROVED
+    assert [notice.letter.still_needed for notice in handled.notices] == [0, 0]  # type: ignore[union-attr]
     assert world.states(number) == ["waiting", "approved"]
     assert world.decide("却下 1: 不要です", number).reason is Reason.DECLINED
     assert world.states(number) == ["declined", "approved"]
@@ -164,7 +166,9 @@ def test_self_approval_must_be_said_aloud(world: DeskWorld) -> None:
 def test_two_approvals_mean_two_people(world: DeskWorld) -> None:
     world.change_institution(policy=policy(approvals=2))
     number = world.take(tsv_line())
-    assert world.decide("承認", number).reason is Reason.APPROVED
+    first = world.decide("承認", number)
+    assert first.reason is Reason.APPROVED
+    assert [notice.letter.still_needed for notice in first.notices] == [1, 1]  # type: ignore[union-attr]
     assert world.states(number) == ["waiting"]
     assert world.decide("承認します", number).reason is Reason.REPEATED
     assert world.states(number) == ["waiting"]
