@@ -19,7 +19,7 @@ HOMES = {
     "starlette": "bot/web/",
     "uvicorn": "bot/web/",
     "jinja2": ("bot/compose", "bot/web/"),
-    "typer": "bot/cli.py",
+    "typer": "bot/cli",
     "rich": ("bot/show.py", "bot/demo/"),
     "alembic": ("store/transaction.py", "store/migrations/"),
     "pymap": "bot/demo/",
@@ -164,4 +164,5 @@ def test_there_is_one_catch_all() -> None:
         # cleaning up and passing the error on is no catching
         and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in node.body)
     ]
-    assert catching == ["bot/intake.py"]
+    # the demo's mail world carries an error from its thread to the one that waits for it
+    assert catching == ["bot/demo/world.py", "bot/intake.py"]
