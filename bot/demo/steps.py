@@ -108,14 +108,15 @@ def approve_without_signature(stage: Stage) -> str:
 
 def approve_signed(stage: Stage) -> str:
     """1-1-4: the decision, and the manual's words of completion (step 6)."""
+    decisions = stage.standing().decisions
     stage.say.act("The officer", "replies 承認します below the quote, signed, as Thunderbird does:")
     stage.approval = stage.officer.reply_signed(stage.request, "承認します", style="thunderbird")
     show_sent(stage, stage.approval, "signed-approval")
     answer = to_officer(stage, "承認を受け付けました", "approval-answer", "^承認を|^ファイル|^- ")
     require(_DONE_WORDS in text_of(answer), "the manual's words of completion are missing")
     verify_signed_mail(answer, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
-    require(stage.standing().decisions == 1, f"on record: {stage.standing()}")
-    return "one decision on record; the answer is signed and has the manual's words"
+    require(stage.standing().decisions == decisions + 1, f"on record: {stage.standing()}")
+    return "one decision more on record; the answer is signed and has the manual's words"
 
 
 def apply(stage: Stage, words: str) -> None:

@@ -49,6 +49,37 @@ store.journal.entry_hash = lambda seq, at, event, facts, previous: entry_hash(
     seq, at, event, facts + ("x" if seq == 3 else ""), previous
 )
 """
+COUNTS_TOO_MUCH = """
+from sqlalchemy import select
+from handlers import answer, decide
+from store.tables import Application, Decision
+
+def count(ctx, mail):
+    application = ctx.session.scalars(select(Application)).one()
+    ctx.session.add(Decision(
+        number=application.number, code=application.code, officer="hanako", fingerprint="", verb="approve",
+        rows="[1]", faultless_only=False, comment="", mail_sha256=application.mail_sha256,
+        signed_sha256=mail.raw_sha256, decided_at=ctx.now,
+    ))
+
+refuse, repeat = answer.answer_unsigned_decision, decide.answer_officer
+
+def answer_unsigned_decision(mail, ctx):
+    count(ctx, mail)
+    return refuse(mail, ctx)
+
+def answer_officer(who, reason, *rest):
+    if reason == "repeated":
+        count(who.ctx, who.mail)
+    return repeat(who, reason, *rest)
+
+decide.answer_officer = answer_officer
+from handlers import dispatch
+dispatch.HANDLERS = tuple(
+    dispatch.Handler(h.name, h.takes, answer_unsigned_decision) if h.name == "unsigned decision" else h
+    for h in dispatch.HANDLERS
+)
+"""
 UNSIGNED_MAILS = """
 from bot.compose import Composer
 build = Composer.__init__
@@ -165,6 +196,11 @@ def test_quiet_faults_are_each_caught_at_their_step(gpg: str, tmp_path: Path) ->
     summary = rehearse_with(QUIETLY_WRONG, tmp_path)
     expected = ("処理結果", "サーバ証明書取得通知", "a second download", "the journal's chain")
     assert not_held(summary) == {title_of(words) for words in expected}
+
+
+def test_an_approval_that_counts_unsigned_or_twice_is_caught(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(COUNTS_TOO_MUCH, tmp_path)
+    assert not_held(summary) == {title_of("an unsigned approval"), title_of("a replayed approval")}
 
 
 def test_a_service_that_does_not_sign_its_mails_does_not_pass(gpg: str, tmp_path: Path) -> None:
