@@ -21,7 +21,7 @@ from handlers.context import Context
 from handlers.incoming import MailKey
 from handlers.proof import Proven, proven_rows
 from handlers.rules.order import IssueOrder
-from handlers.rules.row_errors import RowError
+from handlers.rules.row_errors import Code, RowError, row_error
 from store import applications, certificates, inbox
 from store.states import Verb
 from store.tables import Application, Certificate
@@ -29,7 +29,6 @@ from store.transaction import reading, writing
 
 log = structlog.get_logger()
 _APPLICATIONS_AT_ONCE = 20
-_CA_REFUSED = 929
 _NOWHERE = MailKey("", "", 0, 0)  # a decision read again from the store
 
 
@@ -92,7 +91,7 @@ class Certifier:
             return self.ca.find(order.serial) or self.ca.issue(order)
         except CaFault as fault:
             log.error("ca", serial=str(order.serial), temporary=fault.temporary, error=str(fault))
-            return None if fault.temporary else (RowError(_CA_REFUSED),)
+            return None if fault.temporary else (row_error(Code.CA_REFUSED),)
 
     def _record(self, answers: Sequence[tuple[int, bytes | tuple[RowError, ...] | None]]) -> int:
         with writing(self.engine) as session:

@@ -1,7 +1,6 @@
 """The command `ringi`. Each command loads only what it needs, so that `--help` is quick."""
 
 import json
-import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -250,6 +249,4 @@ def _fail(message: str, code: int = 1) -> NoReturn:
 
 
 if __name__ == "__main__":
-    # pipes closed early (`ringi explain … | head`) are no error of ours
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL) if os.name == "posix" else None
     main()

@@ -3,6 +3,7 @@ officers (manual 1-1-2 to 1-1-4)."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from handlers.context import Context
@@ -14,8 +15,8 @@ from handlers.rules.csr import has_private_key
 from handlers.rules.lifecycle import ENTRY_DEAD
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution
-from handlers.rules.row_errors import RowError
-from handlers.rules.tsv import TsvFile, guess_kind, read_tsv
+from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, row_error
+from handlers.rules.tsv import TsvFile, file_warnings, guess_kind, read_tsv
 from handlers.rules.working_days import local_day
 from handlers.take import Taken, answer_dry_run, outcomes, take, thread_of
 from store import applications
@@ -61,7 +62,7 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
     if not institution.may_apply(sender):
         return _help(mail, ctx, Reason.SENDER_OUTSIDE)
     if not institution.active:
-        return _refuse(mail, ctx, kind, attachment, (RowError(215),), ())
+        return _refuse(mail, ctx, kind, attachment, (row_error(Code.INSTITUTION_INACTIVE),), ())
     rows = check_rows(ctx, institution, file)
     if _must_stop(institution, rows):
         return _refuse(mail, ctx, kind, attachment, (), rows)
@@ -100,29 +101,42 @@ def check_rows(ctx: Context, institution: Institution, file: TsvFile) -> tuple[C
     """Every rule for every row: the file's own first, then those that need the store or the calendar."""
     rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208)
     checked = check_issue_rows(file.rows, rules)
-    requests = [row.request for row in checked if row.request]
-    names_taken = applications.names_in_use(
-        ctx.session, institution.id, {r.subject_dn.match_key() for r in requests}, ENTRY_DEAD
+    known = _Known(
+        names=applications.names_in_use(
+            ctx.session, institution.id, {row.match_key for row in checked if row.match_key}, ENTRY_DEAD
+        ),
+        keys=applications.keys_in_use(
+            ctx.session, {row.public_key_sha256 for row in checked if row.public_key_sha256}, ENTRY_DEAD
+        ),
+        institution=institution,
+        today=local_day(ctx.now, ctx.desk.utc_offset_hours),
+        warnings=file_warnings(file),
     )
-    keys_taken = applications.keys_in_use(ctx.session, {r.public_key_sha256 for r in requests}, ENTRY_DEAD)
-    today = local_day(ctx.now, ctx.desk.utc_offset_hours)
-    return tuple(_with_memory(row, institution, today, names_taken, keys_taken) for row in checked)
+    return tuple(_with_memory(row, known) for row in checked)
 
 
-def _with_memory(
-    row: CheckedRow, institution: Institution, today: date, names_taken: set[str], keys_taken: set[str]
-) -> CheckedRow:
-    request = row.request
-    if request is None:
-        return row
-    errors = list(screen(institution, request.dns_names, today))
-    if request.subject_dn.match_key() in names_taken:
-        errors.append(RowError(212, 1, "主体者DN", (request.subject_dn.text(),)))
-    if request.public_key_sha256 in keys_taken:
-        errors.append(RowError(906, 7, "CSR"))
-    if not errors:
-        return row
-    return CheckedRow(row.row, None, tuple(errors), row.warnings)
+@dataclass(frozen=True)
+class _Known:
+    """What the store and the calendar say about the rows of one file."""
+
+    names: set[str]
+    keys: set[str]
+    institution: Institution
+    today: date
+    warnings: tuple[RowError, ...]
+
+
+def _with_memory(row: CheckedRow, known: _Known) -> CheckedRow:
+    # a name outside the institution's domains is an error of its own (908) already
+    covered = tuple(name for name in names_in(row.row) if known.institution.domain_of(name))
+    found = list(screen(known.institution, covered, known.today))
+    if row.match_key in known.names:
+        found.append(row_error(Code.DN_EXISTS, 1, ",".join(row.row.fields[:1])))
+    if row.public_key_sha256 in known.keys:
+        found.append(row_error(Code.KEY_USED, 7))
+    warnings = row.warnings if row.row.seq > 1 else (*known.warnings, *row.warnings)
+    errors = (*row.errors, *found)[:MOST_ERRORS_A_ROW]
+    return replace(row, request=None if errors else row.request, errors=errors, warnings=warnings)
 
 
 def _is_tsv(attachment: Attachment) -> bool:

@@ -29,7 +29,7 @@ from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, s
 from handlers.rules.numbers import serial_number
 from handlers.rules.order import IssueOrder, public_key_of
 from handlers.rules.register import Institution
-from handlers.rules.row_errors import RowError
+from handlers.rules.row_errors import Code, RowError, row_error
 from handlers.rules.sheet import SheetFault, code_of, parse_sheet
 from handlers.rules.tsv import read_row
 from handlers.rules.working_days import local_day
@@ -38,8 +38,8 @@ from store import applications, certificates, downloads, inbox, journal
 from store.states import EntryState, ErrorMode
 from store.tables import Application, Certificate, Entry
 
-_UNPROVEN = 927  # an approval whose signature no longer verifies
-_TAMPERED = 928  # the stored row is not what was approved
+# what a person must look into: no applicant's fault
+_ALARMING = frozenset({Code.UNPROVEN, Code.TAMPERED, Code.CA_REFUSED})
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def _judge(
     """The request to be issued, or everything that stands against it."""
     institution = ctx.register.institutions.get(application.institution)
     if institution is None or not institution.active:
-        return (RowError(215),)
+        return (row_error(Code.INSTITUTION_INACTIVE),)
     if not _is_approved(ctx, entry, institution, proven):
-        return (RowError(_UNPROVEN),)
+        return (row_error(Code.UNPROVEN),)
     request = _frozen_request(ctx, application, entry, institution)
     if request is None:
-        return (RowError(_TAMPERED),)
+        return (row_error(Code.TAMPERED),)
     return screen(institution, request.dns_names, local_day(ctx.now, ctx.desk.utc_offset_hours)) or request
 
 
@@ -239,9 +239,11 @@ def fail(
     view = view_application(application, institution)
     rows = tuple(RowOutcome(e.seq, errors.get(e.seq, ())) for e in entries)
     notices = _tell_of_failure(application, institution, view, rows)
-    if any(error.code in (_TAMPERED, _UNPROVEN) for found in errors.values() for error in found):
+    alarming = sorted({error.code for found in errors.values() for error in found} & _ALARMING)
+    for code in alarming:
+        seqs = [seq for seq, found in errors.items() if code in {error.code for error in found}]
         notices += alarm(
-            ctx, "frozen", f"{application.number}: stored rows differ from what officers approved"
+            ctx, Code(code).name.lower(), f"{application.number}, SEQ {seqs}: {row_error(code).cell('en')}"
         )
     return notices
 

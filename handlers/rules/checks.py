@@ -59,12 +59,18 @@ class ServerRequest:
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """A row after all checks; `request` is None iff there are errors. Codes in `warnings` begin at 950."""
+    """A row after all checks; `request` is None iff there are errors. Codes in `warnings` begin at 950.
+
+    `match_key` and `public_key_sha256` are there as soon as they could be read, also in a faulty row: what the store
+    says of them is told together with the rest.
+    """
 
     row: Row
     request: ServerRequest | None
     errors: tuple[RowError, ...]
     warnings: tuple[RowError, ...]
+    match_key: str | None = None
+    public_key_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,14 @@ def _find_duplicates(drafts: list[_Draft]) -> list[_Draft]:
 def _finish(draft: _Draft) -> CheckedRow:
     errors = tuple(error for error in draft.errors if not error.is_warning)[:MOST_ERRORS_A_ROW]
     warnings = tuple(error for error in draft.errors if error.is_warning)[:MOST_ERRORS_A_ROW]
-    return CheckedRow(draft.row, None if errors else _request_of(draft), errors, warnings)
+    return CheckedRow(
+        row=draft.row,
+        request=None if errors else _request_of(draft),
+        errors=errors,
+        warnings=warnings,
+        match_key=draft.names.issued.match_key() if draft.names and draft.names.issued else None,
+        public_key_sha256=draft.csr.public_key_sha256 if draft.csr else None,
+    )
 
 
 def _request_of(draft: _Draft) -> ServerRequest:

@@ -61,6 +61,11 @@ class Code(IntEnum):
     CSR_MAIL_ADDRESS = 928
     OU_NOT_USED = 929  # the OU
 
+    # found right before issuing
+    UNPROVEN = 930
+    TAMPERED = 931
+    CA_REFUSED = 932
+
     # warnings: the row is taken
     UTF8_FILE = 950
     EXTENSION_CHARACTERS = 951  # the characters

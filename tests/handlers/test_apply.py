@@ -99,6 +99,25 @@ def test_a_name_that_was_applied_for_must_be_renewed(world: DeskWorld) -> None:
     assert codes(handled.notices[0].letter.rows) == [212]  # type: ignore[union-attr]
 
 
+def test_all_errors_of_a_row_come_at_once_also_those_from_the_store(world: DeskWorld) -> None:
+    line = tsv_line()
+    world.take(line)
+    world.change_institution(domains=(TESTKIKAN.domains[0].model_copy(update={"vetted_until": None}),))
+    again = line.split("\t")
+    again[7] = ""
+    handled = world.receive(an_application("\t".join(again)))
+    assert sorted(codes(handled.notices[0].letter.rows)) == [201, 212, 906, 920]  # type: ignore[union-attr]
+
+
+def test_a_utf8_file_is_taken_with_a_warning(world: DeskWorld) -> None:
+    data = ("\ufeff" + tsv_line() + "\n").encode("utf-8")
+    handled = world.receive(a_mail(Attachment("a.tsv", "text/plain", data)))
+    assert handled.reason is Reason.TAKEN
+    letter = handled.notices[0].letter
+    assert isinstance(letter, ApplicantReceived)
+    assert [w.code for w in letter.rows[0].warnings] == [950]
+
+
 def test_a_declined_name_and_key_are_free_again(world: DeskWorld) -> None:
     line = tsv_line()
     number = world.take(line)

@@ -6,12 +6,13 @@ letter.
 
 from handlers.rules.error_words.csr import CSR
 from handlers.rules.error_words.form import FORM
+from handlers.rules.error_words.issuing import ISSUING
 from handlers.rules.error_words.names import NAMES
 from handlers.rules.error_words.says import Says, Words
 from handlers.rules.error_words.standing import STANDING
 from handlers.rules.error_words.warnings import WARNINGS
 
-_WORDS: dict[tuple[int, int | None], Words] = {**FORM, **NAMES, **CSR, **STANDING, **WARNINGS}
+_WORDS: dict[tuple[int, int | None], Words] = {**FORM, **NAMES, **CSR, **STANDING, **ISSUING, **WARNINGS}
 
 
 def words_for(code: int, column: int | None) -> Words:
