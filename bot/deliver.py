@@ -253,24 +253,31 @@ async def _log_in(client: aiosmtplib.SMTP, settings: Smtp) -> None:
         else:
             await client.login(settings.user, secret)
     except (aiosmtplib.SMTPException, OSError) as error:
-        client.close()
+        await _hang_up(client.transport)
         # the next login runs token_command anew, and the token may just have ended
         temporary = bool(settings.token_command) or not _is_final(error)
         text = f"{settings.host}:{settings.port}: login as {settings.user} failed: {_text(error)}"
         raise SmtpFault(text, temporary=temporary) from error
     except SecretFault as fault:
-        client.close()
+        await _hang_up(client.transport)
         raise SmtpFault(str(fault), temporary=fault.temporary) from fault
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    transport = client.transport
     try:
         if client.is_connected:
             await client.quit(timeout=_FAREWELL)
     except (aiosmtplib.SMTPException, OSError) as error:
         _log.debug("smtp_quit_failed", error=_text(error))
-    finally:
-        client.close()
+    await _hang_up(transport)
+
+
+async def _hang_up(transport: asyncio.BaseTransport | None) -> None:
+    """Leave no socket behind: the polite end of TLS, which `close` begins, would outlive the event loop."""
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+        await asyncio.sleep(0)
 
 
 def _is_final(error: Exception) -> bool:

@@ -243,7 +243,7 @@ def fail(
     for code in alarming:
         seqs = [seq for seq, found in errors.items() if code in {error.code for error in found}]
         notices += alarm(
-            ctx, Code(code).name.lower(), f"{application.number}, SEQ {seqs}: {row_error(code).cell('en')}"
+            ctx, Code(code).name.lower(), f"{application.number}, SEQ {seqs}: {RowError(code).cell('en')}"
         )
     return notices
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 _START_SECONDS = 20
+# our end of the pipe closes when we end, however that happens; then the whole process group goes
+_UNTIL_WE_END = '{ "$@" </dev/null; kill -9 0; } & read _; kill -9 0'
 
 Server = TypeVar("Server")
 
@@ -30,7 +32,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Running:
-    """A foreground process with its own process group; `stop` ends the whole group."""
+    """A foreground process with its own process group, which ends by `stop` or with the test process."""
 
     def __init__(self, command: list[str], *, log: Path, user: str | None = None) -> None:
         self._log = log
@@ -42,7 +44,8 @@ class Running:
         """Returns when every port takes connections; raises `ServerFault` if that does not happen."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                ["/bin/sh", "-c", _UNTIL_WE_END, "sh", *self._command],
+                stdin=subprocess.PIPE, stdout=log, stderr=log,
                 start_new_session=True, **_identity(self._user),
             )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
@@ -59,7 +62,7 @@ class Running:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
 
     def _last_lines(self) -> str:
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-15:])

@@ -84,6 +84,9 @@ def _serve(
             accepted, _ = listener.accept()
         except OSError:
             return
+        if play is plays[-1] or faults:
+            # a client that comes once too often is refused, and does not wait for a greeting
+            listener.close()
         accepted.settimeout(_PATIENCE)
         line = Line(accepted)
         try:
