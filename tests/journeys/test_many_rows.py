@@ -1,0 +1,53 @@
+"""A whole file of 99 rows, from the mail to 99 certificates, by one signature."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from bot.demo.mailbox import text_of
+from tests.applications import tsv, tsv_line
+from tests.journeys.desk import BOT, Desk, open_desk
+from tests.servers.people import APPLICANT
+from tests.servers.postfix import MailServers
+
+pytest_plugins = ("tests.servers.fixtures",)
+ROWS = 99
+
+
+@pytest.fixture
+def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
+    need("gpg")
+    with open_desk(tmp_path, mail_servers) as opened:
+        yield opened
+
+
+def test_99_rows_by_one_signature(desk: Desk) -> None:
+    lines = [tsv_line(f"host{n}.example.ac.jp", c10=APPLICANT) for n in range(1, ROWS + 1)]
+    with desk.running():
+        idle = peak_memory(desk)
+        desk.applicant.apply(tsv(*lines), BOT)
+        request = desk.officer.mailbox.wait_for("承認のお願い", 60)
+        desk.officer.reply_signed(request, "承認", style="mutt")
+        mail = text_of(desk.applicant.mailbox.wait_for("発行受付通知", 60))
+        busy = peak_memory(desk)
+        urls = re.findall(r"http://127\.0\.0\.1:\d+/d/[\w-]+", mail)
+        assert len(set(urls)) == ROWS
+        last = x509.load_pem_x509_certificate(desk.applicant.fetch(urls[-1]))
+        assert last.subject.rfc4514_string().startswith("CN=host99.example.ac.jp")
+    assert len(set(desk.serials())) == ROWS
+    assert list(desk.states().values()) == [["issued"] * (ROWS - 1) + ["downloaded"]]
+    assert 0 < idle <= busy
+
+
+def peak_memory(desk: Desk) -> int:
+    """kB of resident memory at the most, of the service's process."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        command = status.with_name("cmdline").read_bytes()
+        if str(desk.config_file).encode() in command:
+            found = int(re.search(r"VmHWM:\s+(\d+)", status.read_text()).group(1))  # type: ignore[union-attr]
+            print(f"peak resident memory: {found} kB")  # noqa: T201  # a figure for people: pytest -s shows it
+            return found
+    raise AssertionError("the service is not running")
