@@ -235,4 +235,4 @@ def _to_do(directory: Path, answers: Answers) -> Iterator[str]:
     if isinstance(answers.ca, NewCa):
         yield f"copy {directory / CA_KEY} and {directory / CA_PASSPHRASE} to a safe place, each to its own"
     yield f"give {directory / _BOT_KEY} to the officers, so that their mail programs can check our mails"
-    yield "run `ringi check`"
+    yield f"run `ringi check --config {shlex.quote(str(directory / _CONFIG))}`"

@@ -45,6 +45,11 @@ _INSTITUTION = """\
 
 # An officer's authority is the key: its full fingerprint, and the file that holds it (relative to here).
 {officers}
+
+# An application takes one officer's approval, and never that of the person who asked for it. To change that:
+# [policy]
+# approvals = 2
+# self_approval = true
 """
 
 

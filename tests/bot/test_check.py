@@ -158,6 +158,11 @@ def test_every_part_is_examined_though_most_have_a_fault(desk: Desk) -> None:
     assert all(f.mend for f in findings if not f.ok)
 
 
+def test_a_part_that_can_not_be_looked_at_is_a_finding_and_no_crash(desk: Desk) -> None:
+    desk.edit("[openpgp]", f'[store]\nurl = "sqlite:///state/{"x" * 300}"\n\n[openpgp]')
+    assert_wrong(desk.only("store"), "can't be examined", "too long", mend="owner and mode")
+
+
 # config
 
 
@@ -360,6 +365,29 @@ def test_a_signing_key_that_is_not_there_names_the_key_of_the_configuration(desk
     line = next(line for line in config if line.startswith("fingerprint"))
     desk.edit(line, f'fingerprint = "{"A" * 40}"')
     assert_wrong(desk.only("signing key"), "does not sign", mend=f"openpgp.fingerprint in {desk.config}")
+
+
+def test_a_signing_key_that_ends_within_a_month_is_a_warning(desk: Desk) -> None:
+    line = next(line for line in desk.config.read_text().splitlines() if line.startswith("fingerprint"))
+    fingerprint = line.split('"')[1]
+    gpg = ["gpg", "--homedir", str(desk.path / "state/gnupg"), "--batch", "--quick-set-expire", fingerprint]
+    subprocess.run([*gpg, "40d"], capture_output=True, check=True)
+    assert desk.only("signing key").mend == ""
+    subprocess.run([*gpg, "20d"], capture_output=True, check=True)
+    assert_warning(desk.only("signing key"), fingerprint, "only until", mend="--quick-set-expire")
+
+
+def test_a_signing_key_that_has_expired_is_wrong(desk: Desk) -> None:
+    gpg = ["gpg", "--homedir", str(desk.path / "state/gnupg"), "--batch"]
+    make = ["--passphrase", "", "--quick-generate-key", "Old <old@example.ac.jp>", "ed25519", "sign", "1y"]
+    subprocess.run([*gpg, "--faked-system-time", "20200101T000000", *make], capture_output=True, check=True)
+    listed = subprocess.run(
+        [*gpg, "--with-colons", "-k", "old@example.ac.jp"], capture_output=True, check=True
+    )
+    old = next(line for line in listed.stdout.decode().splitlines() if line.startswith("fpr")).split(":")[9]
+    new = next(line for line in desk.config.read_text().splitlines() if line.startswith("fingerprint"))
+    desk.edit(new, f'fingerprint = "{old}"')
+    assert_wrong(desk.only("signing key"), "does not sign", mend="openpgp.fingerprint")
 
 
 def test_a_missing_gpg_home_is_named_and_not_made(desk: Desk) -> None:

@@ -182,7 +182,7 @@ def test_what_is_left_for_a_person_is_said_with_paths(officer: Officer, place: P
     to_do = "\n".join(prepared(place, answers_with(officer, institution=institution)).to_do)
     for path in ("mail.password", "register/testkikan.toml", "ca/ca.key", "ca/passphrase", "bot-key.asc"):
         assert str(place / path) in to_do
-    assert to_do.endswith("run `ringi check`")
+    assert to_do.endswith(f"run `ringi check --config {place}/config.toml`")
 
 
 def test_a_password_file_that_is_there_already_is_not_asked_for(officer: Officer, place: Path) -> None:
