@@ -434,9 +434,9 @@ def test_a_ca_that_its_profiles_outlive_is_wrong_and_soon_before_a_warning(desk:
     assert desk.only("CA", NOW + (last - 40) * DAY).ok
 
 
-def test_a_ca_key_that_is_not_encrypted_is_a_warning(desk: Desk) -> None:
+def test_a_ca_key_that_is_not_encrypted_is_a_warning(desk: Desk, need: Callable[[str], str]) -> None:
     key = desk.path / "ca/ca.key"
-    command = ["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", str(key), "-out", f"{key}.open"]
+    command = [need("openssl"), "pkcs8", "-topk8", "-nocrypt", "-in", str(key), "-out", f"{key}.open"]
     subprocess.run([*command, "-passin", f"file:{desk.path / 'ca/passphrase'}"], check=True)
     Path(f"{key}.open").rename(key)
     desk.edit('passphrase_file = "ca/passphrase"\n', "")
