@@ -138,9 +138,12 @@ def check(
     """Examine every part and say what is wrong and how to mend it. Ends with 1 if anything is."""
     from bot.check import check as examine
     from bot.check import probe as send_probe
+    from bot.config import Log
+    from bot.logs import set_up_logging
     from bot.show import print_findings
     from bot.wiring import utc_now
 
+    set_up_logging(Log(level="error", format="text"))
     findings = examine(config, now=utc_now())
     if probe and all(finding.ok for finding in findings if finding.part == "config"):
         findings = [*findings, *send_probe(config)]

@@ -426,7 +426,9 @@ def test_without_STARTTLS_no_password_is_sent(tmp_path: Path) -> None:
     heard: list[bytes] = []
 
     def offers_no_tls(line: Line) -> None:
-        _greet(line)
+        line.say(b"220 ready\r\n")
+        line.hear()
+        line.say(b"250-here\r\n250 AUTH PLAIN LOGIN\r\n")
         while command := line.hear():
             heard.append(command)
             line.say(b"221 bye\r\n")

@@ -178,6 +178,20 @@ def test_a_stop_in_idle_does_not_wait_for_a_silent_server(settings: Callable[...
         folder.wait(3600, lambda: next(asked, True))
 
 
+def test_a_stop_in_idle_does_not_wait_for_the_rest_of_a_line(settings: Callable[..., Imap]) -> None:
+    def play(line: Line, tag: bytes) -> None:
+        line.say(b"+ idling\r\n")
+        time.sleep(0.1)
+        line.say(b"* 1 EX")
+        assert line.hear() == b"DONE"
+        line.say(b"PUNGE\r\n" + tag + b" OK done\r\n")
+        _finish(line)
+
+    asked = iter([False, False, False])
+    with _folder_in_idle(settings, play) as folder:
+        assert folder.wait(3600, lambda: next(asked, True)) is False
+
+
 def test_keep_alives_and_removed_mails_do_not_end_the_wait(settings: Callable[..., Imap]) -> None:
     told: list[bool] = []
 

@@ -123,7 +123,7 @@ def test_a_bad_register_keeps_the_old_one_in_force(desk: Desk) -> None:
     good = register.read_text()
     log = desk.directory / "service.log"
     with desk.running() as service:
-        pid = service._process.pid  # type: ignore[union-attr]  # noqa: SLF001
+        pid = service._process.pid  # type: ignore[union-attr]
         register.write_text(good + "\n[surprise]\nx = 1\n")
         os.kill(pid, signal.SIGHUP)
         _wait_for(lambda: "register refused" in log.read_text())
