@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 import structlog
@@ -64,9 +63,7 @@ class Folder:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not isinstance(error, ImapFault):
             self._say_goodbye()
         self._hang_up()
@@ -92,6 +89,8 @@ class Folder:
                 size, at = facts.get(b"RFC822.SIZE"), facts.get(b"INTERNALDATE")
                 if isinstance(size, int) and isinstance(at, datetime):
                     found[uid] = Look(size, at.astimezone(UTC))
+                elif size is not None:
+                    _log.error("imap_mail_without_date", account=self.account, uid=uid)
         return found
 
     def look(self, uid: int) -> Look | None:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _START_SECONDS = 20
 # our end of the pipe closes when we end, however that happens; then the whole process group goes
@@ -79,7 +79,7 @@ def with_new_ports(start: Callable[[], Server]) -> Server:
     return start()
 
 
-def _identity(user: str | None) -> dict[str, object]:
+def _identity(user: str | None) -> dict[str, Any]:
     return {} if user is None else {"user": user, "group": _group_of(user), "extra_groups": []}
 
 
