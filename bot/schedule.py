@@ -13,20 +13,28 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from bot.deliver import deliver_due
+from bot.gpg_call import GpgFault
 from bot.holder import is_dead
 from bot.imap import Folder, ImapFault, backoff
 from bot.web.server import WebServer
 from bot.wiring import Office, utc_now, web_deps
+from handlers.answer import alarm
 from handlers.lapse import end_holds, lapse_overdue
-from store import leases
+from handlers.notices import MonitorAlarm
+from store import leases, outbox
+from store.tables import Outgoing
 from store.transaction import writing
 
 log = structlog.get_logger()
 _LEASE = "round"
 _LEASE_SECONDS = 120
 _RENEW_SECONDS = 30
+_BURST = 50  # mails
+# what ends a round for now: a store or a gpg that can not be used; the next round tries again
+_WORLD = (OperationalError, GpgFault)
 _OUTBOX_SECONDS = 30  # how often deferred mails are looked at when nothing else wakes us
 
 
@@ -117,8 +125,8 @@ class Service:
                 pause = backoff(failures, random.random())
                 log.warning("imap", error=str(fault), failures=failures, next_try_seconds=round(pause, 1))
                 self._bridge(pause)
-            except OperationalError as fault:
-                log.error("store", error=str(fault.orig))
+            except _WORLD as fault:
+                log.error("round", error=str(fault))
                 self._bridge(_OUTBOX_SECONDS)
 
     def _bridge(self, seconds: float) -> None:
@@ -128,8 +136,8 @@ class Service:
             self._woken.clear()
             try:
                 self._round(None)
-            except OperationalError as fault:
-                log.error("store", error=str(fault.orig))
+            except _WORLD as fault:
+                log.error("round", error=str(fault))
             self._woken.wait(left)
 
     def _round(self, folder: Folder | None) -> RoundReport:
@@ -146,12 +154,46 @@ class Service:
             self._sweep()
         mails = office.intake.take_all(folder, self._is_wanted) if folder else 0
         certificates = office.certifier.certify_all(self._is_wanted)
-        sent = deliver_due(
-            office.engine, office.config.smtp, sender=office.config.address, now=utc_now, rng=random.random
-        )
+        sent, fault = self._deliver()
         with writing(office.engine) as session:
             leases.release_lease(session, _LEASE, office.holder)
-        return RoundReport(mails, certificates, sent.sent)
+        return RoundReport(mails, certificates, sent, fault)
+
+    def _deliver(self) -> tuple[int, str | None]:
+        """Send what is due, some at a time so that SIGTERM and the lease are looked at in between."""
+        office, sent = self._office, 0
+        with writing(office.engine) as session:
+            # nobody else sends under our lease: what is marked as being sent was cut off by a crash
+            outbox.recover(session, utc_now())
+        while self._is_wanted():
+            report = deliver_due(
+                office.engine,
+                office.config.smtp,
+                sender=office.config.address,
+                now=utc_now,
+                rng=random.random,
+                on_failed=self._raise_undelivered,
+                limit=_BURST,
+            )
+            sent += report.sent
+            if report.fault:
+                log.warning("smtp", error=report.fault)
+                return sent, report.fault
+            if not report.sent + report.retry + report.unknown + report.failed:
+                break
+        return sent, None
+
+    def _raise_undelivered(self, session: Session, outgoing: Outgoing) -> None:
+        """A person was not reached: the monitors are told, unless it is they who can't be."""
+        log.error(
+            "undelivered", template=outgoing.template, recipient=outgoing.recipient, error=outgoing.error
+        )
+        if outgoing.template != MonitorAlarm.template:
+            ctx = self._office.judge.context(session)
+            detail = (
+                f"{outgoing.number or '-'}: {outgoing.template} to {outgoing.recipient}: {outgoing.error}"
+            )
+            self._office.post.queue(session, alarm(ctx, "undelivered", detail), ctx.now)
 
     def _sweep(self) -> None:
         with writing(self._office.engine) as session:

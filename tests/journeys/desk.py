@@ -1,8 +1,10 @@
 """A whole desk on real servers: `ringi` as its own process between Dovecot and Postfix, and people who write to it."""
 
 import json
+import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from sqlalchemy import select
 
 from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
 from bot.config import Config, load_config
+from bot.demo.keys import stop_agent
 from bot.demo.mailbox import Mailbox
 from bot.demo.people import Applicant, Officer
 from bot.demo.service import Service
@@ -105,18 +108,21 @@ class Desk:
 
 
 @contextmanager
-def open_desk(directory: Path, servers: MailServers) -> Iterator[Desk]:
-    """Set up with the code of `ringi init`, with two officers who have a key each."""
-    with keys.gpg_home() as home:
+def open_desk(servers: MailServers) -> Iterator[Desk]:
+    """Set up with the code of `ringi init`, with two officers who have a key each; gone afterwards."""
+    # a short path: gpg's agent makes a socket below it
+    with tempfile.TemporaryDirectory(prefix="rd", dir="/tmp") as place, keys.gpg_home() as home:
+        directory = Path(place)
         fingerprints = {}
         for name, address in (("suzuki", OFFICER), ("tanaka", OFFICER2), ("stranger", OFFICER)):
             fingerprints[name] = keys.make_key(home, name, address)
             (directory / f"{name}.asc").write_bytes(keys.export_key(home, fingerprints[name]))
-        place = directory / "desk"
-        prepare(place, _answers(directory, servers), now=datetime.now(UTC), random=_random)
+        prepare(
+            directory / "d", _answers(directory, servers), now=datetime.now(UTC), random=secrets.token_bytes
+        )
         yield Desk(
-            directory=place,
-            config=load_config(place / "config.toml"),
+            directory=directory / "d",
+            config=load_config(directory / "d" / "config.toml"),
             servers=servers,
             applicant=Applicant(_account(servers, APPLICANT)),
             officer=Officer(_account(servers, OFFICER), home, fingerprints["suzuki"]),
@@ -125,12 +131,7 @@ def open_desk(directory: Path, servers: MailServers) -> Iterator[Desk]:
             monitor=_account(servers, MONITOR),
             bot=_account(servers, BOT),
         )
-
-
-def _random(count: int) -> bytes:
-    import secrets
-
-    return secrets.token_bytes(count)
+        stop_agent(directory / "d" / "state" / "gnupg")
 
 
 def _account(servers: MailServers, user: str) -> Mailbox:

@@ -4,25 +4,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from bot.demo.replies import plain_mail, signed_reply
 from tests.applications import tsv, tsv_line
-from tests.journeys.desk import BOT, Desk, open_desk
+from tests.journeys.desk import BOT, Desk
 from tests.servers.people import APPLICANT, OFFICER
-from tests.servers.postfix import MailServers
 
 pytest_plugins = ("tests.servers.fixtures",)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
-    need("gpg")
-    with open_desk(tmp_path, mail_servers) as opened:
-        yield opened
 
 
 def test_mails_are_explained_with_no_effect(desk: Desk, tmp_path: Path) -> None:

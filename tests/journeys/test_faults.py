@@ -1,25 +1,14 @@
 """What goes wrong around us: nothing is lost, nothing is done twice, and people are told."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
-from bot.demo.mailbox import subject_of, text_of
+from bot.demo.mailbox import parse, subject_of, text_of
 from bot.demo.replies import plain_mail
-from tests.journeys.desk import BOT, Desk, open_desk
-from tests.servers.people import APPLICANT, MONITOR
-from tests.servers.postfix import MailServers
+from tests.journeys.desk import BOT, Desk
+from tests.servers.people import APPLICANT, MONITOR, OFFICER2
 from tests.servers.running import free_ports
 
 pytest_plugins = ("tests.servers.fixtures",)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
-    need("gpg")
-    with open_desk(tmp_path, mail_servers) as opened:
-        yield opened
 
 
 def deliver(desk: Desk, raw: bytes) -> None:
@@ -98,6 +87,29 @@ def test_an_unreachable_smtp_server_delays_and_loses_nothing(desk: Desk) -> None
     desk.ringi("once", code=later)
     desk.applicant.mailbox.wait_for("受け付けました")
     desk.officer.mailbox.wait_for("承認のお願い")
+
+
+def test_a_kill_right_after_smtp_took_a_mail_sends_the_same_mail_again(desk: Desk) -> None:
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    killed = desk.ringi("once", code=KILL.format(module="store.outbox", name="mark_sent"))
+    assert killed.returncode == -9
+    later = "import bot.schedule as s, bot.wiring as w, datetime as d\nnow = w.utc_now\n"
+    later += "s.utc_now = lambda: now() + d.timedelta(hours=1)"
+    desk.ringi("once", code=later)
+    desk.officer2.mailbox.wait_for("承認のお願い")
+    received = [parse(raw)["Message-ID"] for raw in desk.applicant.mailbox.all()]
+    assert len(received) == 2
+    assert len(set(received)) == 1
+
+
+def test_a_mail_nobody_takes_is_raised_to_the_monitors(desk: Desk) -> None:
+    register = desk.directory / "register" / "testkikan.toml"
+    register.write_text(register.read_text().replace(f'"{OFFICER2}"', '"nobody@example.ac.jp"'))
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    desk.once()
+    alarm = text_of(desk.monitor.wait_for(lambda raw: "undelivered" in text_of(raw)))
+    assert "nobody@example.ac.jp" in alarm
+    assert not any("undelivered" in subject_of(raw) for raw in desk.officer.mailbox.all())
 
 
 def test_an_unreachable_imap_server_is_told_and_harms_nothing(desk: Desk) -> None:

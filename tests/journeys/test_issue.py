@@ -3,7 +3,7 @@
 import hashlib
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -13,18 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bot.demo.mailbox import attachments_of, subject_of, text_of
 from bot.demo.replies import STYLES
-from tests.journeys.desk import BOT, Desk, open_desk
-from tests.servers.postfix import MailServers
+from tests.journeys.desk import BOT, Desk
 
 pytest_plugins = ("tests.servers.fixtures",)
 URL = re.compile(r"http://127\.0\.0\.1:\d+/d/[\w-]+")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
-    need("gpg")
-    with open_desk(tmp_path, mail_servers) as opened:
-        yield opened
 
 
 def test_a_certificate_by_mail(desk: Desk, tmp_path: Path, need: Callable[[str], str]) -> None:

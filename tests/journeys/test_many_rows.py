@@ -1,27 +1,17 @@
 """A whole file of 99 rows, from the mail to 99 certificates, by one signature."""
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 
 from bot.demo.mailbox import text_of
 from tests.applications import tsv, tsv_line
-from tests.journeys.desk import BOT, Desk, open_desk
+from tests.journeys.desk import BOT, Desk
 from tests.servers.people import APPLICANT
-from tests.servers.postfix import MailServers
 
 pytest_plugins = ("tests.servers.fixtures",)
 ROWS = 99
-
-
-@pytest.fixture
-def desk(tmp_path: Path, mail_servers: MailServers, need: Callable[[str], str]) -> Iterator[Desk]:
-    need("gpg")
-    with open_desk(tmp_path, mail_servers) as opened:
-        yield opened
 
 
 def test_99_rows_by_one_signature(desk: Desk) -> None:
