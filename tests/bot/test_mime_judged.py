@@ -149,7 +149,8 @@ def built_mails(draw: st.DrawFn) -> EmailMessage:
     if draw(st.booleans()):
         message.add_alternative(draw(text), subtype="html")
     for _ in range(draw(st.integers(0, 3))):
-        name = draw(st.text("abc 申請;\"'.", min_size=1, max_size=40).filter(str.strip))
+        # no quotes: python takes them off twice
+        name = draw(st.text("abc 申請;'.", min_size=1, max_size=40).filter(str.strip))
         message.add_attachment(
             draw(st.binary(max_size=200)), maintype="application", subtype="octet-stream", filename=name
         )
