@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import Engine
 
 from bot.config import Config
-from bot.openpgp import OfficerKeys
+from bot.openpgp.keys import OfficerKeys
 from bot.reading import Reader
 from bot.register import load_register
 from bot.toml_file import TomlFault

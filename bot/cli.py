@@ -136,9 +136,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Examine every part and say what is wrong and how to mend it. Ends with 1 if anything is."""
-    from bot.check import check as examine
-    from bot.check import probe as send_probe
     from bot.config import Log
+    from bot.doctor.check import check as examine
+    from bot.doctor.check import probe as send_probe
     from bot.logs import set_up_logging
     from bot.show import print_findings
     from bot.wiring import utc_now
@@ -193,8 +193,8 @@ def verify_journal(config: ConfigPath = _DEFAULT_CONFIG) -> None:
 def _open_service(path: Path):  # type: ignore[no-untyped-def]
     from bot.ca.protocol import CaFault
     from bot.config import SecretFault
-    from bot.gpg_call import GpgFault
     from bot.logs import set_up_logging
+    from bot.openpgp.call import GpgFault
     from bot.schedule import Service
     from bot.toml_file import TomlFault
     from bot.wiring import open_office

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from bot.answers import Answers, OfficerAnswers, OwnCa
+    from bot.setup.answers import Answers, OfficerAnswers, OwnCa
 
 
 def _flag(text: str, **settings: Any) -> Any:
@@ -20,7 +20,9 @@ def init(  # noqa: PLR0913  # one flag a question
     directory: Annotated[Path, typer.Argument(help="Where everything is written; it may exist.")] = Path(),
     address: Annotated[str | None, _flag("The bot's mail address. Without it, everything is asked.")] = None,
     name: Annotated[str, _flag("The name shown beside it.")] = "Ringi",
-    instance: Annotated[str | None, _flag("This bot's name in sheets (default: the address' domain).")] = None,
+    instance: Annotated[
+        str | None, _flag("This bot's name in sheets (default: the address' domain).")
+    ] = None,
     imap_host: Annotated[str | None, _flag("IMAP server (default: imap.DOMAIN).")] = None,
     imap_port: Annotated[int, _flag("")] = 993,
     imap_security: Annotated[str, _flag("tls, starttls or none (loopback only).")] = "tls",
@@ -30,8 +32,12 @@ def init(  # noqa: PLR0913  # one flag a question
     user: Annotated[str | None, _flag("User name on both servers (default: the address).")] = None,
     password_file: Annotated[Path | None, _flag("File with the password.")] = None,
     token_command: Annotated[str | None, _flag("Command that prints an OAuth2 access token.")] = None,
-    ca_file: Annotated[Path | None, _flag("CA certificate to trust for both servers (default: the system's).")] = None,
-    public_url: Annotated[str | None, _flag("The download page's URL (default: https://ringi.DOMAIN).")] = None,
+    ca_file: Annotated[
+        Path | None, _flag("CA certificate to trust for both servers (default: the system's).")
+    ] = None,
+    public_url: Annotated[
+        str | None, _flag("The download page's URL (default: https://ringi.DOMAIN).")
+    ] = None,
     web_port: Annotated[int, _flag("Its local port.")] = 8025,
     institution: Annotated[str, _flag("Its id: lower case letters and digits.")] = "",
     institution_name: Annotated[str, _flag("As people call it.")] = "",
@@ -39,7 +45,9 @@ def init(  # noqa: PLR0913  # one flag a question
     state: Annotated[str, _flag("ST in certificates.")] = "",
     locality: Annotated[str, _flag("L in certificates.")] = "",
     domain: Annotated[list[str] | None, _flag("A domain of the institution; may be repeated.")] = None,
-    applicant_domain: Annotated[list[str] | None, _flag("Whose addresses may apply (default: the domains).")] = None,
+    applicant_domain: Annotated[
+        list[str] | None, _flag("Whose addresses may apply (default: the domains).")
+    ] = None,
     vetted_until: Annotated[
         str | None, _flag("Last day the domains' vetting holds.", metavar="YYYY-MM-DD")
     ] = None,
@@ -55,7 +63,7 @@ def init(  # noqa: PLR0913  # one flag a question
 ) -> None:
     """Set up a new desk: configuration, register, CA, and the bot's signing key."""
     flags = locals().copy()
-    from bot.setup import SetupFault, ask, prepare
+    from bot.setup.prepare import SetupFault, ask, prepare
     from bot.wiring import utc_now
 
     if address is None:
@@ -75,7 +83,7 @@ def init(  # noqa: PLR0913  # one flag a question
 
 
 def _answers(flags: SimpleNamespace) -> "Answers":
-    from bot.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
+    from bot.setup.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
 
     host = flags.address.rpartition("@")[2]
     domains = tuple(flags.domain or [host])
@@ -124,7 +132,7 @@ def _read_day(text: str | None) -> date | None:
 
 
 def _read_officer(text: str) -> "OfficerAnswers":
-    from bot.answers import OfficerAnswers
+    from bot.setup.answers import OfficerAnswers
 
     parts = text.split(":", 3)
     if len(parts) != 4:
@@ -134,7 +142,7 @@ def _read_officer(text: str) -> "OfficerAnswers":
 
 
 def _existing_ca(flags: SimpleNamespace) -> "OwnCa | None":
-    from bot.answers import OwnCa
+    from bot.setup.answers import OwnCa
 
     if flags.ca_key is None:
         return None

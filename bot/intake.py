@@ -10,10 +10,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bot.config import Imap
-from bot.gpg_call import GpgFault
-from bot.imap import Folder, ImapFault, Look
-from bot.mime import oversized_mail
-from bot.mime_limits import HEADER_BYTES, MAIL_BYTES
+from bot.imap.folder import Folder, ImapFault, Look
+from bot.mime.limits import HEADER_BYTES, MAIL_BYTES
+from bot.mime.read import oversized_mail
+from bot.openpgp.call import GpgFault
 from bot.post import Post
 from bot.reading import Reader
 from handlers.answer import alarm

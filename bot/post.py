@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot.compose import Composer
+from bot.compose.mail import Composer
 from handlers.notices import Notice
 from store import journal, outbox
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.mime import read_mail
-from bot.openpgp import OfficerKeys, Verified
-from bot.signed_mail import SignedEntity, find_signed, read_inline_content, read_signed_content
+from bot.mime.read import read_mail
+from bot.mime.signed import SignedEntity, find_signed, read_inline_content, read_signed_content
+from bot.openpgp.keys import OfficerKeys, Verified
 from handlers.incoming import IncomingMail, MailKey, Scheme, Signature, SignedContent
 from handlers.rules.identity import sender_fault
 from handlers.rules.reasons import Reason

@@ -16,9 +16,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bot.deliver import deliver_due
-from bot.gpg_call import GpgFault
 from bot.holder import is_dead
-from bot.imap import Folder, ImapFault, backoff
+from bot.imap.folder import Folder, ImapFault, backoff
+from bot.openpgp.call import GpgFault
 from bot.web.server import WebServer
 from bot.wiring import Office, utc_now, web_deps
 from handlers.answer import alarm

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from bot.check import Finding
+    from bot.doctor.check import Finding
     from bot.explain import Explanation, FileReport
 
 

@@ -12,11 +12,11 @@ from bot.authority import Authority
 from bot.ca.local import LocalCa
 from bot.ca.protocol import Ca
 from bot.certify import Certifier
-from bot.compose import Composer
+from bot.compose.mail import Composer
 from bot.config import Config, read_passphrase, read_secret
 from bot.holder import name_holder
 from bot.intake import Intake
-from bot.openpgp import BotKey
+from bot.openpgp.keys import BotKey
 from bot.post import Post
 from bot.reading import Reader
 from bot.web.app import WebDeps

@@ -1,4 +1,4 @@
-"""Mails to be written: what each letter says, as values. `bot.compose` turns them into bytes.
+"""Mails to be written: what each letter says, as values. `bot.compose.mail` turns them into bytes.
 
 Each letter class belongs to the template of the same name in `mail_templates/<language>/`; a test fails until the
 fields here and the placeholders there agree. Times are aware UTC; templates print them in the desk's time zone.

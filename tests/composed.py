@@ -5,7 +5,7 @@ import email.policy
 from collections.abc import Callable
 from email.message import EmailMessage
 
-from bot.compose import Composer
+from bot.compose.mail import Composer
 from handlers.incoming import Attachment, Scheme
 from handlers.notices import Letter, Notice
 from handlers.rules.register import Language

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.openpgp import OfficerKeys
+from bot.openpgp.keys import OfficerKeys
 from handlers.rules.register import Institution, Register
 
 

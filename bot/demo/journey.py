@@ -18,7 +18,7 @@ from bot.demo.service import RINGI, ServiceFault
 from bot.demo.stage import Stage, set_stage
 from bot.demo.transcript import Step, Summary, Transcript
 from bot.demo.world import WorldFault
-from bot.setup import SetupFault
+from bot.setup.prepare import SetupFault
 
 _PATIENCE = 60.0
 _GPG_MISSING = """\

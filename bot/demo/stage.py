@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine, select
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
 from bot.config import Config, load_config
 from bot.demo.checks import NotHeld
 from bot.demo.keeping import MailFolder
@@ -28,7 +27,8 @@ from bot.demo.service import Service
 from bot.demo.tls import make_tls
 from bot.demo.transcript import Transcript
 from bot.demo.world import HOST, World
-from bot.setup import Prepared, prepare
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
+from bot.setup.prepare import Prepared, prepare
 from store.states import OutboxState
 from store.tables import Application, Certificate, Decision, Entry, Outgoing
 from store.transaction import open_store, reading

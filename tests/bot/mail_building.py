@@ -4,8 +4,8 @@ import base64
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.mime import read_mail
-from bot.signed_mail import SignedEntity, find_signed, read_signed_content
+from bot.mime.read import read_mail
+from bot.mime.signed import SignedEntity, find_signed, read_signed_content
 from handlers.incoming import IncomingMail, MailKey, SignedContent
 from handlers.rules.reasons import Reason
 

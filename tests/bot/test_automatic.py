@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.automatic import LOOP_HEADER
+from bot.mime.automatic import LOOP_HEADER
 from tests.bot.mail_building import HEADER, read, sample
 
 AUTOMATIC = {

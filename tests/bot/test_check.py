@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
-from bot.check import PARTS, Finding, check
 from bot.demo.keys import export_key, make_key, stop_agent
-from bot.examine_store import disk_findings
-from bot.setup import prepare
-from bot.setup_text import toml_string
+from bot.doctor.check import PARTS, Finding, check
+from bot.doctor.store import disk_findings
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
+from bot.setup.prepare import prepare
+from bot.setup.text import toml_string
 from store import journal
 from store.transaction import open_store, upgrade, writing
 from tests.servers.people import BOT
@@ -496,7 +496,7 @@ def test_a_broken_template_is_named_by_its_file(tmp_path: Path) -> None:
     reasons = (broken / "en/reasons.toml").read_text(encoding="utf-8")
     (broken / "en/reasons.toml").write_text(reasons.replace("[lapsed]", "[relapsed]"), encoding="utf-8")
     program = (
-        "from bot.compose_check import template_faults\nfrom handlers.context import Desk\n"
+        "from bot.compose.check import template_faults\nfrom handlers.context import Desk\n"
         "print(*template_faults(Desk('i', 'a@example.jp', 'u')), sep='\\n')"
     )
     done = subprocess.run(

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.compose import Composer
-from bot.compose_text import SEPARATOR, is_authenticated
+from bot.compose.mail import Composer
+from bot.compose.words import SEPARATOR, is_authenticated
 from handlers.incoming import Attachment
 from handlers.notices import MonitorAlarm, Notice
 from handlers.rules.reasons import Reason

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.compose_lines import CONTINUED, WIDTH, columns, fold_value, one_line
+from bot.compose.lines import CONTINUED, WIDTH, columns, fold_value, one_line
 
 VALUES = st.text(st.sampled_from("あ漢ア、。「」()abc 0\u3000―｜x"), max_size=300)
 

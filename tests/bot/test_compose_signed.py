@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.compose import Composer
+from bot.compose.mail import Composer
 from handlers.notices import Notice
 from tests.composed import HEAD, SHEET, TSV, compose
 from tests.keys import gpg_home, make_key, run_gpg, sign_detached

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.gpg_status import STRONG_DIGESTS, ValidSignature, judge, refuse_signature
+from bot.openpgp.status import STRONG_DIGESTS, ValidSignature, judge, refuse_signature
 from handlers.rules.reasons import Reason
 
 PRIMARY, SUBKEY = "A" * 40, "C" * 40

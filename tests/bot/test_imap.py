@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.imap import Folder, ImapFault, backoff
+from bot.imap.folder import Folder, ImapFault, backoff
 from tests.servers.dovecot import Dovecot, start_dovecot
 from tests.servers.people import BOT, ODD_PASSWORDS, USERS
 from tests.servers.running import free_ports

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Imap
-from bot.imap import Folder, ImapFault
+from bot.imap.folder import Folder, ImapFault
 from tests.servers.dovecot import Dovecot, write_secret
 from tests.servers.people import BOT
 from tests.servers.scripted import Line, served

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.mime import oversized_mail
-from bot.mime_limits import MAIL_BYTES
+from bot.mime.limits import MAIL_BYTES
+from bot.mime.read import oversized_mail
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import (
     HEADER,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.mime import oversized_mail
-from bot.mime_tree import Entity, read_entity
-from bot.signed_mail import SignedEntity, find_signed
+from bot.mime.read import oversized_mail
+from bot.mime.signed import SignedEntity, find_signed
+from bot.mime.tree import Entity, read_entity
 from tests.bot.mail_building import ARMOR, HEADER, KEY, MAILS, RECEIVED_AT, entity_of, read, signed_mail
 from tests.bot.test_mime_samples import check_is_whole, check_survived
 

@@ -5,8 +5,8 @@ Not timed: what these refuse would take seconds to minutes, or end in a Recursio
 
 import pytest
 
-from bot import mime_limits
-from bot.signed_mail import find_signed
+from bot.mime import limits as mime_limits
+from bot.mime.signed import find_signed
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import HEADER, TEXT_PART, multipart, read, sample
 

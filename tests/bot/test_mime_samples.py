@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.signed_mail import SignedEntity, find_signed, read_inline_content, read_signed_content
+from bot.mime.signed import SignedEntity, find_signed, read_inline_content, read_signed_content
 from handlers.incoming import IncomingMail, Scheme, SignedContent
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import MAILS, entity_of, read, sample

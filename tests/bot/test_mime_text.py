@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.mime_header import read_parameterised
-from bot.mime_text import (
+from bot.mime.header import read_parameterised
+from bot.mime.text import (
     decode_leniently,
     decode_strictly,
     decode_transfer,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.gpg_call import Gpg, GpgFault, private_files
-from bot.gpg_status import ValidSignature, judge
-from bot.openpgp import OfficerKeys, Verified
+from bot.openpgp.call import Gpg, GpgFault, private_files
+from bot.openpgp.keys import OfficerKeys, Verified
+from bot.openpgp.status import ValidSignature, judge
 from handlers.rules.reasons import Reason
 from tests.keys import (
     add_subkey,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.openpgp import OfficerKeys, Verified
-from bot.signature_block import read_clearsigned, read_signature_part, read_tags
+from bot.openpgp.block import read_clearsigned, read_signature_part, read_tags
+from bot.openpgp.keys import OfficerKeys, Verified
 from handlers.rules.reasons import Reason
 from tests.keys import clearsign, export_key, gpg_home, make_key, sign_detached
 from tests.officer_keys import keys_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.openpgp import BotKey, GpgFault, Verified, gpg_version, make_bot_key
+from bot.openpgp.keys import BotKey, GpgFault, Verified, gpg_version, make_bot_key
 from handlers.rules.reasons import Reason
 from tests.keys import add_subkey, gpg_home, make_home, make_key, remove_home, run_gpg
 from tests.officer_keys import keys_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.gpg_call import Gpg, GpgFault
-from bot.openpgp import Verified
+from bot.openpgp.call import Gpg, GpgFault
+from bot.openpgp.keys import Verified
 from handlers.rules.reasons import Reason
 from tests.keys import clearsign, export_key, gpg_home, make_key, sign_detached
 from tests.officer_keys import keys_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.openpgp import GpgFault, OfficerKeys, Verified
+from bot.openpgp.keys import GpgFault, OfficerKeys, Verified
 from bot.register import RegisterFault
 from handlers.rules.reasons import Reason
 from tests.keys import add_subkey, export_key, gpg_home, make_key, run_gpg, sign_detached

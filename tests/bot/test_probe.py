@@ -13,14 +13,14 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
-from bot.automatic import find_automatic
 from bot.demo.keys import stop_agent
-from bot.finding import Finding
-from bot.mime_tree import Entity, read_entity
-from bot.openpgp import make_bot_key
-from bot.probe import first_difference, probe
-from bot.setup_text import config_text
+from bot.doctor.finding import Finding
+from bot.doctor.probe import first_difference, probe
+from bot.mime.automatic import find_automatic
+from bot.mime.tree import Entity, read_entity
+from bot.openpgp.keys import make_bot_key
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
+from bot.setup.text import config_text
 from tests.servers.people import BOT
 from tests.servers.running import free_ports
 

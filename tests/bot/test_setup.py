@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answers import InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
 from bot.ca.local import LocalCa
 from bot.ca.making import make_ca
 from bot.config import load_config, read_passphrase
 from bot.demo.keys import export_key, make_key, stop_agent
-from bot.openpgp import OfficerKeys
+from bot.openpgp.keys import OfficerKeys
 from bot.register import load_register
-from bot.setup import Answers, Prepared, SetupFault, ask, prepare
-from bot.setup_text import toml_string
+from bot.setup.answers import InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
+from bot.setup.prepare import Answers, Prepared, SetupFault, ask, prepare
+from bot.setup.text import toml_string
 
 NOW = datetime(2026, 4, 1, 9, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from bot.mime_limits import TEXT_BYTES
+from bot.mime.limits import TEXT_BYTES
 from handlers.incoming import Attachment, SignedContent
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import TEXT_PART, content_of, multipart, signature_part, signed, text_of

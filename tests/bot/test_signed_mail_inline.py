@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.mime_limits import TEXT_BYTES
-from bot.signed_mail import SignedEntity, find_signed, read_inline_content
+from bot.mime.limits import TEXT_BYTES
+from bot.mime.signed import SignedEntity, find_signed, read_inline_content
 from handlers.incoming import Scheme, SignedContent
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import ARMOR, HEADER, entity_of, read, sample

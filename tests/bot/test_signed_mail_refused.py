@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from bot.signed_mail import find_signed
+from bot.mime.signed import find_signed
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import (
     ARMOR,

@@ -11,31 +11,21 @@ PACKAGES = ("bot", "handlers", "store")
 
 # an outside package -> the only file (or folder) that may import it
 HOMES = {
-    "imapclient": "bot/imap",
+    "imapclient": "bot/imap/",
     "aiosmtplib": "bot/deliver.py",
     "asyncio": ("bot/deliver.py", "bot/web/", "bot/demo/"),
-    "gnupg": "bot/openpgp.py",
+    "gnupg": "bot/openpgp/keys.py",
     "apscheduler": "bot/schedule.py",
     "starlette": "bot/web/",
     "uvicorn": "bot/web/",
-    "jinja2": ("bot/compose", "bot/web/"),
+    "jinja2": ("bot/compose/", "bot/web/"),
     "typer": "bot/cli",
     "rich": ("bot/show.py", "bot/demo/"),
     "alembic": ("store/transaction.py", "store/migrations/"),
     "pymap": "bot/demo/",
     "aiosmtpd": "bot/demo/",
     "idna": "handlers/rules/dns_names.py",
-    "email": (
-        "bot/mime",
-        "bot/signed_mail.py",
-        "bot/compose",
-        "bot/explain.py",
-        "bot/demo/",
-        "bot/answers.py",
-        "bot/automatic.py",
-        "bot/clearsigned.py",
-        "bot/probe.py",
-    ),
+    "email": ("bot/mime/", "bot/compose/", "bot/doctor/probe.py", "bot/explain.py", "bot/demo/"),
 }
 IMPURE = {
     "datetime.now",

@@ -11,8 +11,8 @@ import pytest
 from jinja2 import meta
 
 import mail_templates
-from bot.compose_lines import CONTINUED, WIDTH, columns
-from bot.compose_text import GLOBALS, LANGUAGES, Words, environment, load_reasons, source
+from bot.compose.lines import CONTINUED, WIDTH, columns
+from bot.compose.words import GLOBALS, LANGUAGES, Words, environment, load_reasons, source
 from handlers.notices import Letter
 from handlers.rules.approval import read_decision
 from handlers.rules.reasons import Reason

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
 from bot.config import Config, load_config
 from bot.demo.keys import stop_agent
 from bot.demo.mailbox import Mailbox
 from bot.demo.people import Applicant, Officer
 from bot.demo.service import Service
-from bot.setup import prepare
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
+from bot.setup.prepare import prepare
 from store.tables import Application, Base, Certificate, Entry
 from store.transaction import open_store, reading
 from tests import keys

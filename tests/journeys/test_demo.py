@@ -81,7 +81,7 @@ dispatch.HANDLERS = tuple(
 )
 """
 UNSIGNED_MAILS = """
-from bot.compose import Composer
+from bot.compose.mail import Composer
 build = Composer.__init__
 Composer.__init__ = lambda self, desk, bot_name, sign: build(self, desk, bot_name, None)
 """

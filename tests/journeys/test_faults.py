@@ -31,7 +31,7 @@ KILL = (
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("bot.imap", "Folder.move"),  # committed, not moved
+        ("bot.imap.folder", "Folder.move"),  # committed, not moved
         ("bot.intake", "_record"),  # handled, not committed
         ("bot.intake", "handle"),
         ("bot.deliver", "deliver_due"),
@@ -184,7 +184,7 @@ def test_a_mail_put_back_into_the_folder_is_only_filed_again(desk: Desk) -> None
     desk.once()
     before = desk.serials(), desk.states()
     deliver_again = desk.servers.dovecot
-    with_imap = __import__("bot.imap", fromlist=["Folder"]).Folder
+    with_imap = __import__("bot.imap.folder", fromlist=["Folder"]).Folder
     with with_imap(deliver_again.imap(BOT)) as folder:
         with with_imap(deliver_again.imap(BOT, folder="Done")) as done:
             (uid,) = done.uids()

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
 from bot.ca.making import KeyKind
 from bot.config import Security
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
 from handlers.rules.register import Language
 
 Prompt = Callable[[str, str | None], str]

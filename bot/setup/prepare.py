@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bot.answers import Answers, NewCa, OwnCa
 from bot.ca.local import LocalCa
 from bot.ca.making import make_ca
 from bot.ca.protocol import CaFault
 from bot.config import Ca as CaSettings
 from bot.config import SecretFault, load_config, read_passphrase
-from bot.key_file import read_key_file
-from bot.openpgp import BotKey, GpgFault, make_bot_key
-from bot.questions import ask
+from bot.openpgp.key_file import read_key_file
+from bot.openpgp.keys import BotKey, GpgFault, make_bot_key
 from bot.register import load_register
-from bot.setup_text import (
+from bot.setup.answers import Answers, NewCa, OwnCa
+from bot.setup.questions import ask
+from bot.setup.text import (
     CA_CERTIFICATE,
     CA_KEY,
     CA_PASSPHRASE,

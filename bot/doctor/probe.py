@@ -15,17 +15,17 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from bot.automatic import LOOP_HEADER
 from bot.config import Config, SecretFault, load_config
 from bot.deliver import deliver_due
-from bot.examine_servers import impatient
-from bot.finding import Finding
-from bot.gpg_call import GpgFault
-from bot.imap import Folder, ImapFault
-from bot.mime_header import decode_words
-from bot.mime_limits import HEADER_BYTES
-from bot.mime_tree import Entity, read_entity
-from bot.signed_mail import SignedEntity, find_signed
+from bot.doctor.finding import Finding
+from bot.doctor.servers import impatient
+from bot.imap.folder import Folder, ImapFault
+from bot.mime.automatic import LOOP_HEADER
+from bot.mime.header import decode_words
+from bot.mime.limits import HEADER_BYTES
+from bot.mime.signed import SignedEntity, find_signed
+from bot.mime.tree import Entity, read_entity
+from bot.openpgp.call import GpgFault
 from bot.wiring import open_bot_key, utc_now
 from handlers.rules.reasons import Reason
 from store import outbox

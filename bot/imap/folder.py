@@ -16,8 +16,8 @@ import structlog
 from imapclient import IMAPClient, SocketTimeout
 
 from bot.config import Imap, SecretFault
-from bot.imap_fault import ImapFault, backoff, fault_of, is_lost, login_fault
-from bot.imap_wire import FAREWELL, Wire, sleep_until
+from bot.imap.fault import ImapFault, backoff, fault_of, is_lost, login_fault
+from bot.imap.wire import FAREWELL, Wire, sleep_until
 from bot.tls import TrustFault, client_context
 
 __all__ = ["Folder", "ImapFault", "Look", "backoff"]

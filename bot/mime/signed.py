@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.clearsigned import find_block, is_one_signature_block, is_output_of, unescape
-from bot.mime_address import read_mailbox
-from bot.mime_limits import TEXT_BYTES
-from bot.mime_text import decode_strictly, takes_control_characters, unflow
-from bot.mime_tree import Entity, is_ambiguous, read_entity
+from bot.mime.address import read_mailbox
+from bot.mime.clearsigned import find_block, is_one_signature_block, is_output_of, unescape
+from bot.mime.limits import TEXT_BYTES
+from bot.mime.text import decode_strictly, takes_control_characters, unflow
+from bot.mime.tree import Entity, is_ambiguous, read_entity
 from handlers.incoming import Attachment, Scheme, SignedContent
 from handlers.rules.reasons import Reason
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from bot.mime_header import Headers, read_media_type
+from bot.mime.header import Headers, read_media_type
 
 # what we write into every mail of ours: a mail that brings it back went in a circle
 LOOP_HEADER = "X-Ringi-Loop"

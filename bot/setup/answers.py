@@ -72,7 +72,7 @@ class OwnCa:
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything that `bot.setup.prepare` writes down."""
+    """Everything that `bot.setup.prepare.prepare` writes down."""
 
     instance: str
     address: str

@@ -15,10 +15,10 @@ from typing import Any
 
 import gnupg
 
-from bot.gpg_call import Gpg, GpgAnswer, GpgFault, private_files
-from bot.gpg_status import judge, refuse_signature
-from bot.officer_ring import Ring, make_ring
-from bot.signature_block import read_clearsigned, read_signature_part
+from bot.openpgp.block import read_clearsigned, read_signature_part
+from bot.openpgp.call import Gpg, GpgAnswer, GpgFault, private_files
+from bot.openpgp.ring import Ring, make_ring
+from bot.openpgp.status import judge, refuse_signature
 from bot.toml_file import Fault
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Register

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.gpg_call import Gpg
+from bot.openpgp.call import Gpg
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from bot.finding import Finding, Site, as_owner, foreign_owner
+from bot.doctor.finding import Finding, Site, as_owner, foreign_owner
 from store.tables import Base, JournalEntry
 from store.transaction import open_store, reading, writing
 

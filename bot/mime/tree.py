@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from bot.mime_header import (
+from bot.mime.header import (
     Headers,
     Parameterised,
     clean_line,
@@ -17,8 +17,8 @@ from bot.mime_header import (
     read_media_type,
     read_parameterised,
 )
-from bot.mime_limits import DEPTH, MAIL_BYTES, PARTS, find_body, find_excess
-from bot.mime_text import decode_transfer, decode_transfer_leniently
+from bot.mime.limits import DEPTH, MAIL_BYTES, PARTS, find_body, find_excess
+from bot.mime.text import decode_transfer, decode_transfer_leniently
 from handlers.rules.reasons import Reason
 
 # two of one of these let two readers see two mails (SM7)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from bot.compose_lines import WIDTH, columns, fold_value, one_line, sentences, tame
+from bot.compose.lines import WIDTH, columns, fold_value, one_line, sentences, tame
 from handlers.context import Desk
 from handlers.notices import Letter, SenderEvidence
 from handlers.rules.reasons import Reason

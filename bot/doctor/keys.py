@@ -10,9 +10,9 @@ from cryptography import x509
 from bot.ca.local import LocalCa
 from bot.ca.protocol import CaFault
 from bot.config import SecretFault, read_passphrase
-from bot.finding import Finding, Site, as_owner, foreign_owner, is_open_to_all
-from bot.key_file import read_key_file
-from bot.openpgp import GpgFault, OfficerKeys, gpg_version
+from bot.doctor.finding import Finding, Site, as_owner, foreign_owner, is_open_to_all
+from bot.openpgp.key_file import read_key_file
+from bot.openpgp.keys import GpgFault, OfficerKeys, gpg_version
 from bot.register import load_register
 from bot.toml_file import TomlFault
 from bot.wiring import open_bot_key

@@ -5,13 +5,13 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from bot.automatic import find_automatic
-from bot.mime_address import find_detail, find_message_id, find_references, find_sender
-from bot.mime_header import Headers, clean_line, read_headers
-from bot.mime_limits import TEXT_BYTES, cut_to_limits
-from bot.mime_text import decode_leniently, drop_control_characters, unflow
-from bot.mime_tree import Entity, is_ambiguous, read_entity
-from bot.signed_mail import claim_of, find_claims, find_signed_in, read_signed_content
+from bot.mime.address import find_detail, find_message_id, find_references, find_sender
+from bot.mime.automatic import find_automatic
+from bot.mime.header import Headers, clean_line, read_headers
+from bot.mime.limits import TEXT_BYTES, cut_to_limits
+from bot.mime.signed import claim_of, find_claims, find_signed_in, read_signed_content
+from bot.mime.text import decode_leniently, drop_control_characters, unflow
+from bot.mime.tree import Entity, is_ambiguous, read_entity
 from handlers.incoming import Attachment, IncomingMail, MailKey, Scheme
 from handlers.rules.reasons import Reason
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from bot.config import Imap, SecretFault, Server, Smtp
 from bot.deliver import SmtpFault, probe_smtp
-from bot.finding import Finding, Site
-from bot.imap import Folder, ImapFault
+from bot.doctor.finding import Finding, Site
+from bot.imap.folder import Folder, ImapFault
 from bot.tls import TrustFault
 
 # seconds: a person waits for the doctor

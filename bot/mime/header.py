@@ -6,8 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from bot.mime_limits import PARAMETERS, split_headers
-from bot.mime_text import decode_leniently, decode_transfer_leniently
+from bot.mime.limits import PARAMETERS, split_headers
+from bot.mime.text import decode_leniently, decode_transfer_leniently
 
 SUBJECT_CHARACTERS = 998  # RFC 5322 2.1.1
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from bot.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
+from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
 
 CA_KEY, CA_CERTIFICATE, CA_PASSPHRASE = Path("ca/ca.key"), Path("ca/ca.pem"), Path("ca/passphrase")
 REGISTER = Path("register")

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.gpg_call import Gpg, GpgFault
+from bot.openpgp.block import read_tags
+from bot.openpgp.call import Gpg, GpgFault
 from bot.register import RegisterFault
-from bot.signature_block import read_tags
 from bot.toml_file import Fault
 from handlers.rules.register import Register
 

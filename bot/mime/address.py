@@ -2,7 +2,7 @@
 
 import re
 
-from bot.mime_header import Headers
+from bot.mime.header import Headers
 
 REFERENCES = 20
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from bot.compose_check import template_faults
+from bot.compose.check import template_faults
 from bot.config import load_config
-from bot.examine_keys import SOON, examine_ca, examine_gpg, examine_officer_keys, examine_signing_key
-from bot.examine_servers import examine_imap, examine_smtp, examine_url
-from bot.examine_store import examine_clock, examine_store
-from bot.finding import Finding, Site, is_open_to_all
-from bot.probe import probe
+from bot.doctor.finding import Finding, Site, is_open_to_all
+from bot.doctor.keys import SOON, examine_ca, examine_gpg, examine_officer_keys, examine_signing_key
+from bot.doctor.probe import probe
+from bot.doctor.servers import examine_imap, examine_smtp, examine_url
+from bot.doctor.store import examine_clock, examine_store
 from bot.register import RegisterFault, load_register
 from bot.toml_file import TomlFault
 from handlers.rules.register import Domain

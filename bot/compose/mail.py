@@ -12,8 +12,8 @@ from email.utils import format_datetime, formataddr
 from typing import Any
 from urllib.parse import quote
 
-from bot.compose_lines import one_line
-from bot.compose_text import Words
+from bot.compose.lines import one_line
+from bot.compose.words import Words
 from handlers.context import Desk
 from handlers.incoming import Attachment, Scheme
 from handlers.notices import (

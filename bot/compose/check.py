@@ -4,7 +4,7 @@ from typing import get_args
 
 from jinja2 import TemplateError
 
-from bot.compose_text import LANGUAGES, OneLanguage, environment, load_reasons
+from bot.compose.words import LANGUAGES, OneLanguage, environment, load_reasons
 from handlers.context import Desk
 from handlers.notices import Letter
 from handlers.rules.reasons import Reason

@@ -1,0 +1,1 @@
+"""The work of `ringi check`: every part examined, and how to mend it."""

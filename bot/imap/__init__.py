@@ -1,0 +1,1 @@
+"""The folder that mails come in by."""

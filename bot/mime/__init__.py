@@ -1,0 +1,1 @@
+"""Bytes of a mail become values, with limits on the bytes first."""

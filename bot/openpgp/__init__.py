@@ -1,0 +1,1 @@
+"""OpenPGP: officers' signatures are verified, ours are made."""
