@@ -32,8 +32,8 @@ def split_headers(block: bytes) -> list[bytes]:
 
 
 def find_excess(block: bytes) -> Reason | None:
-    """Which limit a header block breaks: HEADER_TOO_LARGE, TOO_COMPLEX (encoded words), or None."""
-    if len(block) > HEADER_BYTES or block.count(b"\n") > HEADER_LINES:
+    """Which limit a header block breaks that `find_body` gave: HEADER_TOO_LARGE, TOO_COMPLEX (words), or None."""
+    if block.count(b"\n") > HEADER_LINES:
         return Reason.HEADER_TOO_LARGE
     excesses = {header_excess(header) for header in split_headers(block)} - {None}
     return Reason.HEADER_TOO_LARGE if Reason.HEADER_TOO_LARGE in excesses else next(iter(excesses), None)

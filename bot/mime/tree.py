@@ -178,7 +178,8 @@ def _split(entity: Entity) -> Iterator[bytes | None]:
         if part_start is not None:
             part_end = match.start()
             part_end -= raw[part_end - 1 : part_end] == b"\r"
-            yield raw[part_start : max(part_start, part_end)]
+            # empty where two boundary lines share a line end
+            yield raw[part_start:part_end]
         if match[1]:
             yield None
             return

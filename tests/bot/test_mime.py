@@ -89,6 +89,7 @@ def test_SM7_a_header_that_stands_twice_is_refused(name: str) -> None:
     other = b"" if name == "From" else b"From: a@example.ac.jp\r\n"
     assert read(other + line + b"\r\nx").fault is None
     mail = read(other + line + line.swapcase() + b"\r\nx")
+    assert mail.sender == (None if name == "From" else "a@example.ac.jp")
     assert (mail.fault, mail.text) == (Reason.DUPLICATE_HEADER, "")
 
 
@@ -126,6 +127,11 @@ def test_a_character_cut_in_two_encoded_words_is_one_character() -> None:
     octets = "承".encode()
     words = f"=?utf-8?Q?={octets[0]:02X}?= =?utf-8?Q?={octets[1]:02X}={octets[2]:02X}?="
     assert read(HEADER.replace(b"Re: request", words.encode())).subject == "承"
+
+
+def test_between_encoded_words_there_is_no_space_but_around_them_there_is() -> None:
+    words = b"x =?utf-8?Q?a?=\t =?us-ascii?Q?b=3D_?=\r\n =?utf-8?B?Yw==?= y"
+    assert read(HEADER.replace(b"Re: request", words)).subject == "x ab= c y"
 
 
 def test_a_long_subject_is_cut_at_998_characters() -> None:
@@ -190,6 +196,29 @@ def test_a_broken_mail_is_unreadable() -> None:
     assert read(whole.removesuffix(b"--m--\r\n")).fault is Reason.UNREADABLE
     assert read(whole.replace(b"boundary", b"border")).fault is Reason.UNREADABLE
     assert read(b"no header\r\n" + whole).fault is Reason.UNREADABLE
+
+
+def test_a_broken_part_makes_the_mail_unreadable() -> None:
+    inner = multipart(b"mixed", b"n", TEXT_PART)
+    assert read(HEADER + multipart(b"mixed", b"m", inner)).fault is None
+    assert read(HEADER + multipart(b"mixed", b"m", inner.replace(b"--n--", b""))).fault is Reason.UNREADABLE
+
+
+def test_the_text_is_the_first_that_is_not_attached() -> None:
+    named = TEXT_PART.replace(b"utf-8", b"utf-8; name=a.txt")
+    mail = read(HEADER + multipart(b"mixed", b"m", named, b"\r\nfirst\rsecond", TEXT_PART))
+    assert (mail.text, [a.name for a in mail.attachments]) == ("first\nsecond", ["a.txt"])
+
+
+def test_an_attachment_has_a_short_name_and_a_type_of_two_words() -> None:
+    mail = read(HEADER + b"Content-Type: odd; name=" + b"n" * 300 + b"\r\n\r\nx")
+    (attachment,) = mail.attachments
+    assert (attachment.name, attachment.content_type) == ("n" * 255, "application/octet-stream")
+
+
+def test_the_parts_of_a_digest_are_mails() -> None:
+    mail = read(HEADER + multipart(b"digest", b"d", b"\r\nFrom: a@example.jp\r\n\r\nx"))
+    assert [a.content_type for a in mail.attachments] == ["message/rfc822"]
 
 
 def test_a_broken_signed_mail_says_both() -> None:

@@ -149,6 +149,16 @@ def test_DOS1_a_refused_mail_still_says_who_sent_it_and_what() -> None:
     assert (mail.text, mail.attachments) == ("", ())
 
 
+def test_DOS1_a_header_over_the_limit_is_not_read_even_to_name_the_mail() -> None:
+    mail = read(b"Subject: " + b"a" * 9000 + b"\r\nFrom: a@example.ac.jp\r\n\r\nx")
+    assert (mail.fault, mail.sender, mail.subject) == (Reason.HEADER_TOO_LARGE, "a@example.ac.jp", "")
+
+
+def test_DOS1_headers_after_the_last_allowed_line_are_not_read() -> None:
+    mail = read(b"Subject: x\r\n" + b"X: a\r\n" * 350 + b"From: a@example.ac.jp\r\n\r\nx")
+    assert (mail.fault, mail.sender, mail.subject) == (Reason.HEADER_TOO_LARGE, None, "x")
+
+
 def test_DOS1_of_a_header_without_an_end_only_whole_headers_are_read() -> None:
     filler = b"X: " + b"a" * 5000 + b"\r\n"
     mail = read(filler * 13 + b"From: officer@example.ac.jp.evil.example.jp" + filler * 10)

@@ -117,6 +117,11 @@ def test_utf_8_is_guessed(text: str) -> None:
         assert decode_leniently(text.encode()) == expected
 
 
+def test_iso_2022_jp_and_cp932_are_guessed() -> None:
+    assert decode_leniently(b"\x1b$B>5G'-!\x1b(B") == "承認①"
+    assert decode_leniently("承認①".encode("cp932"), "utf-8") == "承認①"
+
+
 @given(st.binary(), st.sampled_from([*ALLOWED, "nonsense", ""]))
 def test_lenient_decoding_reads_any_bytes(octets: bytes, charset: str) -> None:
     assert isinstance(decode_leniently(octets, charset), str)

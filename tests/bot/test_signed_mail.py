@@ -91,12 +91,13 @@ def test_SM1_a_signature_below_the_top_is_refused(entity: bytes) -> None:
         signed_mail().replace(b'boundary="outer"', b"x=y"),
         signed_mail().replace(b"--outer", b"--other"),
         HEADER + opaque(b""),
+        HEADER + opaque().partition(b"\r\n\r\n")[0] + b"\r\n\r\n",
         HEADER + opaque(b"; smime-type=certs-only"),
         HEADER + opaque(b"; smime-type=compressed-data"),
     ],
     ids=["one part", "three parts", "no protocol", "odd protocol", "no signature", "protocol pgp, part smime",
          "protocol smime, part pgp", "not base64", "never closed", "no boundary", "no part",
-         "opaque of no type", "certificates", "compressed"],
+         "opaque of no type", "opaque of nothing", "certificates", "compressed"],
 )  # fmt: skip
 def test_SM1_a_signed_mail_of_another_structure_is_broken(raw: bytes) -> None:
     assert find_signed(raw) is Reason.BROKEN_SIGNED_MAIL
@@ -184,7 +185,13 @@ def test_SM2_a_boundary_line_of_the_outer_multipart_ends_the_inner_one() -> None
 
 @pytest.mark.parametrize(
     "parameter",
-    [b"boundary=outer", b'boundary="ou\\ter"', b"BOUNDARY = outer", b"boundary*0=out; boundary*1=er"],
+    [
+        b"boundary=outer",
+        b'boundary="ou\\ter"',
+        b"BOUNDARY = outer",
+        b'boundary="outer "',
+        b"boundary*0=out; boundary*1=er",
+    ],
 )
 def test_SM2_the_boundary_is_found_however_it_is_written(parameter: bytes) -> None:
     assert entity_of(signed_mail().replace(b'boundary="outer"', parameter)).signed_bytes == TEXT_PART

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from bot.mime.limits import TEXT_BYTES
-from handlers.incoming import Attachment, SignedContent
+from bot.mime.signed import SignedEntity, read_signed_content
+from handlers.incoming import Attachment, Scheme, SignedContent
 from handlers.rules.reasons import Reason
 from tests.bot.mail_building import TEXT_PART, content_of, multipart, signature_part, signed, text_of
 
@@ -118,13 +119,20 @@ def test_SM5_what_was_signed_as_something_else_is_refused(part: bytes) -> None:
         mixed(TEXT_PART).removesuffix(b"--level0--\r\n"),
         b"no header\r\n" + TEXT_PART,
         multipart(b"mixed", b"m"),
+        mixed(TEXT_PART, mixed(TEXT_PART, level=1).replace(b"--level1--", b"")),
         mixed(TEXT_PART, IMAGE.replace(b"==", b"=")),
         mixed(TEXT_PART, IMAGE.replace(b"base64", b"base65")),
     ],
-    ids=["never closed", "junk line", "no part", "bad base64", "odd encoding"],
+    ids=["never closed", "junk line", "no part", "broken part", "bad base64", "odd encoding"],
 )
 def test_SM4_broken_structure_inside_a_signature_is_refused(part: bytes) -> None:
     assert content_of(part) is Reason.BROKEN_SIGNED_MAIL
+
+
+def test_SM7_headers_that_stand_twice_in_a_content_from_inside_a_structure_are_refused() -> None:
+    # opaque S/MIME: these bytes were in no mail that `find_signed` looked into
+    entity = SignedEntity(Scheme.SMIME, False, b"Subject: a\r\nSubject: b\r\n" + TEXT_PART, b"")
+    assert read_signed_content(entity) is Reason.DUPLICATE_HEADER
 
 
 def test_SM9_a_text_that_breaks_its_transfer_encoding_is_refused() -> None:

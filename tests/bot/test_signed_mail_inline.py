@@ -124,6 +124,10 @@ def test_PGP7_another_armor_header_is_refused(header: bytes) -> None:
     assert text_of(BLOCK.replace(b"Hash: SHA256\r\n", header), OUTPUT) is Reason.BROKEN_SIGNED_MAIL
 
 
+def test_PGP7_the_line_before_the_text_is_empty() -> None:
+    assert text_of(BLOCK.replace(b"\r\n\r\n", b"\r\n \r\n", 1), OUTPUT) is Reason.BROKEN_SIGNED_MAIL
+
+
 def test_PGP7_an_unescaped_dash_is_refused() -> None:
     assert text_of(BLOCK.replace(b"- --", b"--"), OUTPUT) is Reason.BROKEN_SIGNED_MAIL
     assert text_of(BLOCK.replace(b"- --", b"-x"), OUTPUT.replace(b"--", b"-x")) is Reason.BROKEN_SIGNED_MAIL

@@ -1,0 +1,62 @@
+"""The documents are true: what they name exists, and what the code refers to stands in them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPECIFICATIONS = (ROOT / "docs" / "specifications.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# a backquoted path of ours, such as `bot/mime/read.py`
+PATH = re.compile(r"`((?:bot|handlers|store|tests|docs|mail_templates)/[\w./-]+)`")
+MANUAL = re.compile(r"manual (1(?:-\d)*(?: step \d)?)")
+RFC = re.compile(r"RFC (\d{4})")
+
+
+def _sources() -> list[Path]:
+    return [p for room in ("bot", "handlers", "store") for p in sorted((ROOT / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_file_that_a_document_names_exists(page: Path) -> None:
+    named = set(PATH.findall(page.read_text(encoding="utf-8")))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_between_documents_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(("pattern", "prefix"), [(MANUAL, "manual "), (RFC, "RFC ")])
+def test_every_section_that_the_code_refers_to_is_in_the_table(pattern: re.Pattern[str], prefix: str) -> None:
+    listed = {f"{prefix}{found}" for found in pattern.findall(SPECIFICATIONS)}
+    missing = {
+        f"{prefix}{found} in {path.relative_to(ROOT)}"
+        for path in _sources()
+        for found in pattern.findall(path.read_text(encoding="utf-8"))
+        if f"{prefix}{found}" not in listed
+    }
+    assert missing == set()
+
+
+def test_every_row_of_what_is_done_names_a_test() -> None:
+    rows = [line for line in SPECIFICATIONS.splitlines() if line.startswith(("| manual", "| RFC"))]
+    assert len(rows) > 20
+    assert [row for row in rows if "`tests/" not in row and "to come" not in row] == []
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^    make (\w+)", readme, re.M):
+        assert f"\n{target}:" in makefile
+    commands = set(re.findall(r"`ringi ([a-z][a-z-]+)", readme))
+    help_command = [sys.executable, "-m", "bot.cli", "--help"]
+    help_text = subprocess.run(help_command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert commands
+    assert [command for command in sorted(commands) if command not in help_text] == []
