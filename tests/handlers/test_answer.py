@@ -1,8 +1,5 @@
 """Mails that change nothing: answered once and usefully, or met with silence."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from handlers.incoming import Scheme
@@ -18,16 +15,8 @@ from tests.applications import (
     a_mail,
     an_application,
     letters,
-    open_world,
     tsv_line,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[DeskWorld]:
-    opened = open_world(tmp_path)
-    yield opened
-    opened.engine.dispose()
 
 
 def refused(reason: Reason, **changes: object):  # type: ignore[no-untyped-def]

@@ -1,8 +1,5 @@
 """Applications: taken or refused, all faults at once, nothing kept of what was not taken."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select
 
@@ -22,18 +19,10 @@ from tests.applications import (
     codes,
     csr_text,
     letters,
-    open_world,
     rsa_key,
     tsv,
     tsv_line,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[DeskWorld]:
-    opened = open_world(tmp_path)
-    yield opened
-    opened.engine.dispose()
 
 
 def kept(world: DeskWorld) -> int:

@@ -1,9 +1,7 @@
 """Decisions: who may, in which words, when; and that each has one effect."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -21,18 +19,10 @@ from tests.applications import (
     a_mail,
     an_application,
     letters,
-    open_world,
     policy,
     signed,
     tsv_line,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[DeskWorld]:
-    opened = open_world(tmp_path)
-    yield opened
-    opened.engine.dispose()
 
 
 @pytest.fixture

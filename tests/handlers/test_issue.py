@@ -1,9 +1,7 @@
 """From approval to certificate: intent first, once, and only for what was approved."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -18,16 +16,9 @@ from store import applications, certificates, journal
 from store.states import Verb
 from store.tables import Application, Blob, Certificate, Decision, Entry, JournalEntry
 from store.transaction import reading, writing
-from tests.applications import APPLICANT, NOW, TANAKA, DeskWorld, open_world, policy, signed, tsv_line
+from tests.applications import APPLICANT, NOW, TANAKA, DeskWorld, policy, signed, tsv_line
 
 ISSUER = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[DeskWorld]:
-    opened = open_world(tmp_path)
-    yield opened
-    opened.engine.dispose()
 
 
 def all_proven(world: DeskWorld, number: str) -> Proven:
