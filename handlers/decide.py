@@ -93,9 +93,9 @@ def _judge_words(
     if decision.verb is Verb.APPROVE and decision.is_revocation != is_revocation:
         return Reason.WRONG_VERB
     seqs = {row.seq for row in sheet.rows}
-    if not decision.seqs_named() <= seqs or not any(decision.covers(seq) for seq in seqs):
+    if decision.runs_backwards() or not decision.seqs_named() <= seqs:
         return Reason.ROWS_UNKNOWN
-    return None
+    return None if any(decision.covers(seq) for seq in seqs) else Reason.ROWS_UNKNOWN
 
 
 def _judge_person(

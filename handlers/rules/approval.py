@@ -51,6 +51,10 @@ class DecisionLine:
         """The ends of every range a person typed: each must exist."""
         return {seq for pair in (self.rows or ()) + self.without for seq in pair}
 
+    def runs_backwards(self) -> bool:
+        """Whether a range such as `5-3` covers nothing: `除く 5-3` would leave out no row at all."""
+        return any(first > last for first, last in (self.rows or ()) + self.without)
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -49,6 +49,12 @@ def test_named_rows_only_and_the_others_stay_open(world: DeskWorld, number: str)
     assert world.states(number) == ["declined", "approved"]
 
 
+@pytest.mark.parametrize("line", ["承認 除く 2-1", "APPROVE EXCEPT 2-1", "承認 1,2-1", "却下 2-1: 不要です"])
+def test_AP3_a_range_that_runs_backwards_decides_nothing(world: DeskWorld, number: str, line: str) -> None:
+    assert world.decide(line, number).reason is Reason.ROWS_UNKNOWN
+    assert world.states(number) == ["waiting", "waiting"]
+
+
 def test_a_decline_reaches_the_applicant_with_its_reason(world: DeskWorld, number: str) -> None:
     handled = world.decide("却下: 所属が違います", number)
     told = next(n for n in handled.notices if n.to == APPLICANT)
