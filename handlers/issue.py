@@ -4,7 +4,6 @@ What is ordered is derived anew from the bytes whose digest the officers signed,
 says field by field: whoever changed the store in between finds the approval void (threats AP1, 'frozen').
 """
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from datetime import datetime
 from handlers.answer import alarm
 from handlers.context import Context
 from handlers.download import new_token, url_deadline
+from handlers.frozen import digest, frozen_row, is_approved
 from handlers.notices import (
     ApplicantDownload,
     ApplicantNotIssued,
@@ -30,11 +30,9 @@ from handlers.rules.numbers import serial_number
 from handlers.rules.order import IssueOrder, public_key_of
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import Code, RowError, row_error
-from handlers.rules.sheet import SheetFault, code_of, parse_sheet
-from handlers.rules.tsv import read_row
 from handlers.rules.working_days import local_day
 from handlers.views import dn_lines, view_application
-from store import applications, certificates, downloads, inbox, journal
+from store import applications, certificates, downloads, journal
 from store.states import EntryState, ErrorMode
 from store.tables import Application, Certificate, Entry
 
@@ -73,7 +71,7 @@ def _judge(
     institution = ctx.register.institutions.get(application.institution)
     if institution is None or not institution.active:
         return (row_error(Code.INSTITUTION_INACTIVE),)
-    if not _is_approved(ctx, entry, institution, proven):
+    if not is_approved(ctx, entry, institution, proven):
         return (row_error(Code.UNPROVEN),)
     request = _frozen_request(ctx, application, entry, institution)
     if request is None:
@@ -81,37 +79,15 @@ def _judge(
     return screen(institution, request.dns_names, local_day(ctx.now, ctx.desk.utc_offset_hours)) or request
 
 
-def _is_approved(ctx: Context, entry: Entry, institution: Institution, proven: Proven) -> bool:
-    """Enough different officers, each by a signature that verified just now."""
-    officers = {
-        approval.officer
-        for approval in applications.approvals_of(ctx.session, entry)
-        if entry.seq in proven.get(approval.decision_id, frozenset())
-    }
-    return len(officers) >= institution.policy.approvals
-
-
 def _frozen_request(
     ctx: Context, application: Application, entry: Entry, institution: Institution
 ) -> ServerRequest | None:
     """The row's request, derived from its approved bytes; None unless everything stored still agrees with them."""
-    try:
-        sheet_bytes = inbox.blob(ctx.session, application.sheet_sha256)
-        sheet = parse_sheet(sheet_bytes)
-    except (KeyError, SheetFault):
-        return None
-    row = next((r for r in sheet.rows if r.seq == entry.seq), None)
-    agrees = (
-        row is not None
-        and row.digest == _digest(entry.raw_line)
-        and application.code == code_of(sheet_bytes)
-        and (sheet.number, sheet.institution) == (application.number, application.institution)
-        and (sheet.instance, sheet.file_sha256) == (ctx.desk.instance, application.file_sha256)
-    )
-    if not agrees:
+    row = frozen_row(ctx, application, entry)
+    if row is None:
         return None
     rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208)
-    request = check_issue_rows((read_row(entry.seq, entry.raw_line, application.encoding),), rules)[0].request
+    request = check_issue_rows((row,), rules)[0].request
     return request if request is not None and _stored_fields(entry) == _derived_fields(request) else None
 
 
@@ -163,7 +139,7 @@ def _intend(ctx: Context, entry: Entry, request: ServerRequest, issuer: Issuer) 
             "number": entry.number,
             "seq": entry.seq,
             "serial": certificate.serial,
-            "row": _digest(entry.raw_line),
+            "row": digest(entry.raw_line),
         },
     )
 
@@ -201,7 +177,7 @@ def record(ctx: Context, signed: Sequence[tuple[Certificate, bytes]]) -> list[No
                 "number": entry.number,
                 "seq": entry.seq,
                 "serial": certificate.serial,
-                "certificate": _digest(der),
+                "certificate": digest(der),
             },
         )
         download = _offer(ctx, entry, certificate)
@@ -263,7 +239,3 @@ def _tell_of_failure(
             for officer in institution.officers
         ]
     return notices
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
