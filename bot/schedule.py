@@ -143,21 +143,31 @@ class Service:
     def _round(self, folder: Folder | None) -> RoundReport:
         """Intake, certify, deliver, under the lease; a second process on the same store stands by."""
         office = self._office
-        if self._must_reload:
-            self._must_reload = False
-            if office.judge.authority.reload():
-                office.judge.authority.note(office.engine, utc_now())
+        self._reload_if_asked()
         if not self._renew_lease():
             return RoundReport(fault="another process holds the round")
-        if self._must_sweep:
-            self._must_sweep = False
-            self._sweep()
         mails = office.intake.take_all(folder, self._is_wanted) if folder else 0
+        # only now: a decision that lay in the folder in time must not find its application lapsed
+        if self._must_sweep and folder and self._is_wanted():
+            self._sweep()
+            self._must_sweep = False
         certificates = office.certifier.certify_all(self._is_wanted)
         sent, fault = self._deliver()
         with writing(office.engine) as session:
             leases.release_lease(session, _LEASE, office.holder)
         return RoundReport(mails, certificates, sent, fault)
+
+    def _reload_if_asked(self) -> None:
+        if not self._must_reload:
+            return
+        self._must_reload = False
+        try:
+            if self._office.judge.authority.reload():
+                self._office.judge.authority.note(self._office.engine, utc_now())
+        except _WORLD as fault:
+            # an officer may just have been removed: asked for once, it is tried until it is done
+            self._must_reload = True
+            log.error("reload", error=str(fault))
 
     def _deliver(self) -> tuple[int, str | None]:
         """Send what is due, some at a time so that SIGTERM and the lease are looked at in between."""

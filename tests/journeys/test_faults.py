@@ -112,6 +112,38 @@ def test_a_mail_nobody_takes_is_raised_to_the_monitors(desk: Desk) -> None:
     assert not any("undelivered" in subject_of(raw) for raw in desk.officer.mailbox.all())
 
 
+def test_a_decision_that_lay_in_the_folder_in_time_counts_after_a_long_stop(desk: Desk) -> None:
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    desk.once()
+    desk.officer.reply_signed(desk.officer.mailbox.wait_for("承認のお願い"), "承認")
+    _wait_for_mail(desk)
+    # a month later, the decision being the first thing in the folder and the application overdue
+    later = "import bot.schedule as s, bot.wiring as w, datetime as d\nnow = w.utc_now\n"
+    later += "s.utc_now = w.utc_now = lambda: now() + d.timedelta(days=30)"
+    assert desk.ringi("once", code=later).returncode == 0
+    assert list(desk.states().values()) == [["issued"]]
+
+
+def test_a_reload_that_the_world_hinders_is_tried_again(desk: Desk) -> None:
+    """A register that removes an officer must not be forgotten because gpg failed once."""
+    code = (
+        "import bot.authority as a, bot.schedule as s\nwhole, calls = a.Authority.reload, []\n"
+        "def hindered(self):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 1:\n        raise s.GpgFault('planted', temporary=True)\n"
+        "    print('reloaded', whole(self))\n"
+        "    return True\n"
+        "a.Authority.reload = hindered\n"
+        "once = s.Service._round\n"
+        "def twice(self, folder):\n"
+        "    self._must_reload = True\n"
+        "    once(self, folder)\n"
+        "    return once(self, folder)\n"
+        "s.Service._round = twice"
+    )
+    assert "reloaded True" in desk.ringi("once", code=code).stdout
+
+
 def test_an_unreachable_imap_server_is_told_and_harms_nothing(desk: Desk) -> None:
     config = desk.config_file.read_text()
     (dead,) = free_ports(1)
