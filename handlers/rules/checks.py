@@ -1,34 +1,44 @@
-"""Every rule for rows of a new server certificate, in order: columns, names, CSR, the rows among themselves.
+"""Every rule for rows of a new or renewed server certificate: columns, names, CSR, the rows among themselves.
 
-What needs the store (212, 906) or the world (WHOIS) comes later and elsewhere.
+What needs the store (212, 906, 907) or the world (WHOIS) comes later and elsewhere.
 """
 
 import re
 from dataclasses import dataclass, replace
 from datetime import date
 
-from handlers.rules.column_checks import check_cells, read_cells, trim_cells
+from handlers.rules.column_checks import check_cells, faulty_columns, read_cells, trim_cells
+from handlers.rules.columns import COLUMNS_OF
 from handlers.rules.csr import Csr, check_csr
 from handlers.rules.dns_names import find_name, split_dns_names
 from handlers.rules.name_checks import Names, read_names
 from handlers.rules.profile import Profile
 from handlers.rules.register import Institution
-from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, row_error
+from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, name_columns, row_error
 from handlers.rules.subject_dn import SubjectDN
 from handlers.rules.tsv import Row
+from store.states import Kind
 
-_DN, _PROFILE, _CSR, _MAIL, _FQDN, _DNS_NAMES = 1, 2, 7, 10, 11, 13
+_DN, _PROFILE, _OLD_SERIAL, _CSR, _MAIL, _FQDN, _DNS_NAMES = 1, 2, 4, 7, 10, 11, 13
 _CN = re.compile(r"(?:^|,) *CN=([^,]*)", re.I)
 
 
 @dataclass(frozen=True)
 class IssueRules:
-    """What the rules depend on. `blocked_keys`: an operator's list of SPKI SHA-256, in hex."""
+    """What the rules depend on. `blocked_keys`: an operator's list of SPKI SHA-256, in hex.
+
+    `kind`: ISSUE or RENEW, which differ in column 4 only (manual 1-2-2). ValueError for any other.
+    """
 
     institution: Institution
     profiles: tuple[Profile, ...]
     strict_jisx0208: bool = False
     blocked_keys: frozenset[str] = frozenset()
+    kind: Kind = Kind.ISSUE
+
+    def __post_init__(self) -> None:
+        if self.kind not in (Kind.ISSUE, Kind.RENEW):
+            raise ValueError(f"these are not the rules for {self.kind}")
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class ServerRequest:
     """A faultless row: everything that is issued, and to whom.
 
     `dns_names`: all names of the certificate, CN first, lower case. `public_key_sha256`: hex, over the SPKI
-    in DER. `public_key`: e.g. `RSA 2048`. `contact_mail`: as written.
+    in DER. `public_key`: e.g. `RSA 2048`. `contact_mail`: as written. `old_serial`: that of the certificate it
+    replaces, None for a new one.
     """
 
     subject_dn: SubjectDN
@@ -50,6 +61,7 @@ class ServerRequest:
     contact_department: str
     contact_mail: str
     software: str
+    old_serial: int | None = None
 
     @property
     def contact_address(self) -> str:
@@ -61,8 +73,8 @@ class ServerRequest:
 class CheckedRow:
     """A row after all checks; `request` is None iff there are errors. Codes in `warnings` begin at 950.
 
-    `match_key` and `public_key_sha256` are there as soon as they could be read, also in a faulty row: what the store
-    says of them is told together with the rest.
+    `match_key`, `public_key_sha256` and `old_serial` are there as soon as they could be read, also in a faulty
+    row: what the store says of them is told together with the rest.
     """
 
     row: Row
@@ -71,6 +83,7 @@ class CheckedRow:
     warnings: tuple[RowError, ...]
     match_key: str | None = None
     public_key_sha256: str | None = None
+    old_serial: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ class _Draft:
     names: Names | None = None
     profile: Profile | None = None
     csr: Csr | None = None
+    old_serial: int | None = None
     errors: tuple[RowError, ...] = ()  # and warnings
 
 
@@ -100,7 +114,7 @@ def names_in(row: Row) -> tuple[str, ...]:
 def check_issue_rows(rows: tuple[Row, ...], rules: IssueRules) -> tuple[CheckedRow, ...]:
     """All errors of all rows, at most 20 a row. Of rows that repeat each other all but the first are 916."""
     drafts = [_read_row(row, rules) for row in rows]
-    return tuple(_finish(draft) for draft in _find_duplicates(drafts))
+    return tuple(_finish(draft, rules.kind) for draft in _find_duplicates(drafts))
 
 
 def screen(institution: Institution, names: tuple[str, ...], today: date) -> tuple[RowError, ...]:
@@ -124,11 +138,12 @@ def screen(institution: Institution, names: tuple[str, ...], today: date) -> tup
 def _read_row(row: Row, rules: IssueRules) -> _Draft:
     if any(error.column is None for error in row.errors):
         return _Draft(row, errors=row.errors)
-    cells = read_cells(row)
+    columns = COLUMNS_OF[rules.kind]
+    cells = read_cells(row, columns)
     if isinstance(cells, RowError):
         return _Draft(row, errors=(*row.errors, cells))
-    errors = [*row.errors, *check_cells(cells, strict_jisx0208=rules.strict_jisx0208)]
-    faulty = frozenset(e.column for e in errors if e.column and not e.is_warning and e.code != Code.QUOTED)
+    errors = [*row.errors, *check_cells(cells, columns, strict_jisx0208=rules.strict_jisx0208)]
+    faulty = faulty_columns(errors)
     profile = None
     if _PROFILE not in faulty:
         profile = next((p for p in rules.profiles if p.id == int(cells[_PROFILE - 1])), None)
@@ -140,7 +155,8 @@ def _read_row(row: Row, rules: IssueRules) -> _Draft:
     if _CSR not in faulty:
         csr, csr_errors = check_csr(cells[_CSR - 1], profile, names.written, rules.blocked_keys)
         errors += csr_errors
-    draft = _Draft(row, cells, names, profile, csr, tuple(errors))
+    serial = int(cells[_OLD_SERIAL - 1]) if rules.kind is Kind.RENEW and _OLD_SERIAL not in faulty else None
+    draft = _Draft(row, cells, names, profile, csr, serial, tuple(errors))
     return replace(draft, errors=draft.errors + _find_oddities(draft, faulty, rules.institution))
 
 
@@ -175,9 +191,10 @@ def _find_duplicates(drafts: list[_Draft]) -> list[_Draft]:
     return found
 
 
-def _finish(draft: _Draft) -> CheckedRow:
-    errors = tuple(error for error in draft.errors if not error.is_warning)[:MOST_ERRORS_A_ROW]
-    warnings = tuple(error for error in draft.errors if error.is_warning)[:MOST_ERRORS_A_ROW]
+def _finish(draft: _Draft, kind: Kind) -> CheckedRow:
+    found = name_columns(draft.errors, COLUMNS_OF[kind])
+    errors = tuple(error for error in found if not error.is_warning)[:MOST_ERRORS_A_ROW]
+    warnings = tuple(error for error in found if error.is_warning)[:MOST_ERRORS_A_ROW]
     return CheckedRow(
         row=draft.row,
         request=None if errors else _request_of(draft),
@@ -185,6 +202,7 @@ def _finish(draft: _Draft) -> CheckedRow:
         warnings=warnings,
         match_key=draft.names.issued.match_key() if draft.names and draft.names.issued else None,
         public_key_sha256=draft.csr.public_key_sha256 if draft.csr else None,
+        old_serial=draft.old_serial,
     )
 
 
@@ -207,4 +225,5 @@ def _request_of(draft: _Draft) -> ServerRequest:
         contact_department=cells[8],
         contact_mail=cells[_MAIL - 1],
         software=cells[11],
+        old_serial=draft.old_serial,
     )

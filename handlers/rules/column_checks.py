@@ -1,5 +1,7 @@
 """The checks of single cells: their number, filled or empty, length, characters (codes 201-206, 909, 910)."""
 
+from collections.abc import Iterable
+
 from handlers.rules.characters import (
     extensions_in,
     forbidden_in_ascii,
@@ -11,11 +13,9 @@ from handlers.rules.characters import (
     trim,
 )
 from handlers.rules.columns import ISSUE_COLUMNS, Characters, Column
-from handlers.rules.row_errors import Code, RowError, row_error
+from handlers.rules.row_errors import Code, RowError, name_columns, row_error
 from handlers.rules.tsv import Row, is_quoted
 
-_COLUMNS = len(ISSUE_COLUMNS)
-_FEWEST = max(column.number for column in ISSUE_COLUMNS if column.required)
 _MOST_SHOWN = 10
 
 
@@ -24,22 +24,37 @@ def trim_cells(row: Row) -> tuple[str, ...]:
     return tuple(trim(field[1:-1] if is_quoted(field) else field) for field in row.fields)
 
 
-def read_cells(row: Row) -> tuple[str, ...] | RowError:
-    """The thirteen cells. A missing optional one counts as empty, surplus empty ones are dropped."""
+def read_cells(
+    row: Row, columns: tuple[Column, ...] = ISSUE_COLUMNS, most: int | None = None
+) -> tuple[str, ...] | RowError:
+    """The thirteen cells. A missing optional one counts as empty, surplus empty ones are dropped.
+
+    `most`: where given, more columns than this are an error even if they are empty.
+    """
     cells = trim_cells(row)
-    surplus = any(cells[_COLUMNS:])
-    if len(cells) < _FEWEST or surplus:
-        return row_error(Code.COLUMN_COUNT, None, str(len(cells)), str(_COLUMNS))
-    return (cells + ("",) * _COLUMNS)[:_COLUMNS]
+    fewest = max(column.number for column in columns if column.required)
+    wanted = len(columns)
+    if len(cells) < fewest or any(cells[wanted:]) or (most and len(cells) > most):
+        said = f"{fewest}-{most}" if most else str(wanted)
+        return row_error(Code.COLUMN_COUNT, None, str(len(cells)), said)
+    return (cells + ("",) * wanted)[:wanted]
 
 
-def check_cells(cells: tuple[str, ...], *, strict_jisx0208: bool) -> list[RowError]:
+def check_cells(
+    cells: tuple[str, ...], columns: tuple[Column, ...] = ISSUE_COLUMNS, *, strict_jisx0208: bool
+) -> list[RowError]:
     """Every cell by its column's row in the table, errors and warnings in the order of the columns."""
-    return [
+    errors = [
         error
-        for column, cell in zip(ISSUE_COLUMNS, cells, strict=True)
+        for column, cell in zip(columns, cells, strict=True)
         for error in _check_cell(column, cell, strict_jisx0208)
     ]
+    return list(name_columns(errors, columns))
+
+
+def faulty_columns(errors: Iterable[RowError]) -> frozenset[int]:
+    """The columns that cannot be read further; what stands inside the quotes of a 911 can."""
+    return frozenset(e.column for e in errors if e.column and not e.is_warning and e.code != Code.QUOTED)
 
 
 def characters_error(column: int, chars: str) -> RowError:

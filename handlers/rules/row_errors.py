@@ -2,11 +2,12 @@
 are ours, warnings begin at 950). The words stand in `error_words`."""
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
-from handlers.rules.columns import column_name, english_name
+from handlers.rules.columns import ISSUE_COLUMNS, Column, column_name, english_name
 from handlers.rules.error_words import words_for
 
 MOST_ERRORS_A_ROW = 20
@@ -75,6 +76,8 @@ class Code(IntEnum):
     OU_DROPPED = 955  # the OU
     CSR_NAMES_IGNORED = 956  # the names
     CONTACT_OUTSIDE = 957  # the address
+    CONTACT_DIFFERS = 958
+    OTHER_CONTACT = 959
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,19 @@ class RowError:
         return words.format(*shown)
 
 
-def row_error(code: Code, column: int | None = None, *values: str) -> RowError:
-    """A row error with the column's own name (new server certificates)."""
-    return RowError(code, column, column_name(column) if column else None, values)
+def row_error(
+    code: Code, column: int | None = None, *values: str, columns: tuple[Column, ...] = ISSUE_COLUMNS
+) -> RowError:
+    """A row error with the column's name in the table of the kind that was applied for."""
+    return RowError(code, column, column_name(column, columns) if column else None, values)
+
+
+def name_columns(errors: Iterable[RowError], columns: tuple[Column, ...]) -> tuple[RowError, ...]:
+    """The same errors with the names that their columns have in another kind's table."""
+    return tuple(
+        replace(error, column_name=column_name(error.column, columns)) if error.column else error
+        for error in errors
+    )
 
 
 def show_value(value: str) -> str:

@@ -149,18 +149,32 @@ _COLUMNS: dict[tuple[int, int | None], Words] = {
             "Enter half-width digits only.",
         ),
     },
+    (204, 4): {
+        "ja": Says(
+            "半角数字で入力してください。",
+            "半角数字(0~9)以外の文字が入っています。16進数(0xやコロン区切り)のシリアル番号は使えません。",
+            "証明書のシリアル番号を10進数で、半角数字だけで入力してください。"
+            "10進数の番号は、取得通知や更新通知のメールに書かれています。",
+        ),
+        "en": Says(
+            "Not half-width digits.",
+            "There are characters other than 0-9. Serial numbers in hexadecimal (0x, colons) are not taken.",
+            "Enter the certificate's serial number in decimal, with half-width digits only. "
+            "The notices of download and renewal show it in decimal.",
+        ),
+    },
     (205, None): {
         "ja": Says(
             "不正な文字が含まれています。",
             "この列では使えない文字があります: {0}",
             "その文字を取り除くか、別の文字に置き換えてください。半角カナは全角カナにしてください。"
-            "氏名・所属・ソフトウェア名は = + - @ で始められません。",
+            "氏名・所属・ソフトウェア名・コメントは = + - @ で始められません。",
         ),
         "en": Says(
             "Illegal characters.",
             "There are characters that this column may not hold: {0}",
             "Remove or replace them. Use full-width katakana instead of half-width. "
-            "Names, departments and software may not begin with = + - @.",
+            "Names, departments, software and comments may not begin with = + - @.",
         ),
     },
     (206, None): {
@@ -192,13 +206,15 @@ _COLUMNS: dict[tuple[int, int | None], Words] = {
     (909, None): {
         "ja": Says(
             "入力できない項目です。",
-            "新規発行申請では使わない列に値が入っています。",
-            "この列を空にしてください(タブは残します)。更新・失効の申請であれば、その申請として送り直してください。",
+            "この申請の種別では使わない列に値が入っています。",
+            "この列を空にしてください(タブは残します)。申請の種別(発行・更新・失効)が違う場合は、"
+            "件名に正しい種別を書いて送り直してください。",
         ),
         "en": Says(
             "This column must be empty.",
-            "A column that is not used for a new certificate holds a value.",
-            "Empty this column but keep its TAB. For a renewal or revocation, send it as such.",
+            "A column that this kind of application does not use holds a value.",
+            "Empty this column but keep its TAB. If the kind (issue, renew, revoke) is wrong, "
+            "send it again with the right one in the subject.",
         ),
     },
 }

@@ -8,60 +8,70 @@ _CERTIFICATES: dict[tuple[int, int | None], Words] = {
         "ja": Says(
             "指定したDNはすでに存在しています。",
             "同じ主体者DN(CNとOU)の証明書または申請がすでにあります。",
-            "証明書がすでにある場合は、新規発行ではなく更新を申請してください。申請中の場合は、その結果をお待ちください。",
+            "証明書がすでにある場合(失効済み、期限切れを含みます)は、4列目にそのシリアル番号(10進数)を書き、"
+            "新しい鍵ペアのCSRで、新規発行ではなく更新を申請してください。申請中の場合は、その結果をお待ちください。",
         ),
         "en": Says(
             "The DN exists already.",
             "There is a certificate or an application with the same subject DN (CN and OU).",
-            "If there is a certificate, apply for its renewal. If an application is open, await its result.",
+            "If there is a certificate, even a revoked or expired one, apply for its renewal: its serial number "
+            "(decimal) in column 4, and the CSR of a new key pair. If an application is open, await its result.",
         ),
     },
     (902, None): {
         "ja": Says(
             "失効できない証明書です。",
-            "機関の有効な証明書の中に、このシリアル番号のものがありません(失効済み、期限切れを含みます)。",
-            "証明書のシリアル番号(10進数)を確認してください。",
+            "機関の有効な証明書の中に、このシリアル番号と主体者DNのものがありません。"
+            "番号の誤り、失効済み、期限切れ、他の機関の証明書のいずれかです。",
+            "証明書のシリアル番号(10進数)と主体者DNを確認してください。失効済みか期限切れであれば、申請は不要です。",
         ),
         "en": Says(
             "The certificate cannot be revoked.",
-            "The institution has no valid certificate with this serial number (is it revoked or expired?).",
-            "Check the certificate's serial number (decimal).",
+            "The institution has no valid certificate with this serial number and subject DN: the number is "
+            "wrong, or the certificate is revoked, expired, or another institution's.",
+            "Check the certificate's serial number (decimal) and subject DN. "
+            "If it is revoked or expired already, nothing needs to be done.",
         ),
     },
     (907, None): {
         "ja": Says(
             "失効対象証明書シリアル番号が正しくありません。",
-            "この番号の証明書がないか、その証明書のCNまたはOUが申請と異なります。",
-            "更新する証明書のシリアル番号(10進数)と主体者DNを確認してください。",
+            "機関にこの番号の証明書がないか、その証明書のCNまたはOUが申請の主体者DNと異なります。",
+            "4列目に、更新する証明書のシリアル番号(10進数)を書いてください。"
+            "CNまたはOUを変える場合は、更新ではなく新規発行を申請してください(4列目は空にします)。",
         ),
         "en": Says(
             "The serial number of the old certificate is wrong.",
-            "There is no such certificate, or its CN or OU differs from this application.",
-            "Check the old certificate's serial number (decimal) and its subject DN.",
+            "The institution has no such certificate, or its CN or OU differs from the subject DN here.",
+            "Write the serial number (decimal) of the certificate to renew in column 4. "
+            "To change CN or OU, apply for a new certificate instead, with column 4 empty.",
         ),
     },
     (914, None): {
         "ja": Says(
             "使用できない失効理由です。",
             "失効理由に使える番号は 0、1、3、4、5 です。",
-            "0(その他)、1(鍵の危殆化)、3(内容の変更)、4(証明書の更新)、5(運用の停止)のいずれかにしてください。",
+            "5列目を 0(その他)、1(鍵の危殆化)、3(内容の変更)、4(証明書の更新)、5(運用の停止)の"
+            "いずれかにしてください。",
         ),
         "en": Says(
             "The revocation reason is not allowed.",
             "The reasons allowed are 0, 1, 3, 4 and 5.",
-            "Use 0 (other), 1 (key compromised), 3 (content changed), 4 (renewed) or 5 (server stopped).",
+            "Write one of 0 (other), 1 (key compromised), 3 (content changed), 4 (renewed) "
+            "or 5 (server stopped) in column 5.",
         ),
     },
     (915, None): {
         "ja": Says(
             "失効理由コメントが必要です。",
             "失効理由が0(その他)のときは、コメントが必要です。",
-            "6列目に失効の理由を書いてください。",
+            "6列目に失効の理由を128文字以内で書いてください(例: 更新に伴う旧証明書の失効)。",
         ),
         "en": Says(
             "A comment is needed.",
             "With the reason 0 (other) a comment must say why.",
-            "Write the reason for the revocation in column 6.",
+            "Write the reason for the revocation in column 6, in at most 128 characters "
+            "(such as: replaced by its renewal).",
         ),
     },
     (916, None): {
@@ -74,6 +84,18 @@ _CERTIFICATES: dict[tuple[int, int | None], Words] = {
             "This repeats another row of the file.",
             "The FQDN is that of SEQ {0}.",
             "Keep one row for each FQDN.",
+        ),
+    },
+    (916, 4): {
+        "ja": Says(
+            "同じファイルの中で重複しています。",
+            "SEQ {0} の行と同じ証明書(シリアル番号)です。",
+            "1つの証明書につき1行だけを残してください。",
+        ),
+        "en": Says(
+            "This repeats another row of the file.",
+            "The certificate (serial number) is that of SEQ {0}.",
+            "Keep one row for each certificate.",
         ),
     },
     (916, 7): {

@@ -99,4 +99,28 @@ WARNINGS: dict[tuple[int, int | None], Words] = {
             "Check that the address is right and that the contact belongs to the institution.",
         ),
     },
+    (958, None): {
+        "ja": Says(
+            "利用管理者mailが発行時のものと異なります。",
+            "申請に書かれたアドレスが、証明書の発行時に登録されたアドレスと異なります。",
+            "利用管理者の交代などによるものか確認してください。完了通知は、発行時に登録されたアドレスに送られます。",
+        ),
+        "en": Says(
+            "The contact mail differs from the one given at issue.",
+            "The address in the row is not the one that was given when the certificate was issued.",
+            "Check whether the contact has changed. Notices go to the address given at issue.",
+        ),
+    },
+    (959, None): {
+        "ja": Says(
+            "証明書の利用管理者以外からの申請です。",
+            "申請した人または申請に書かれた利用管理者が、その証明書に登録されている利用管理者と異なります。",
+            "利用管理者の代理または後任による申請か、利用管理者に確認してください。",
+        ),
+        "en": Says(
+            "Asked by somebody other than the certificate's contact.",
+            "The sender, or the contact in the row, is not the registered contact of this certificate.",
+            "Ask the contact whether someone applies on their behalf or has taken over.",
+        ),
+    },
 }
