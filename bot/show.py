@@ -1,52 +1,63 @@
-"""What commands print for people."""
+"""What commands print for people. No line is wrapped or cut: in a pipe, nobody knows how wide a line may be."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from bot.compose.lines import tame
+from bot.compose.words import load_reasons
 
 if TYPE_CHECKING:
     from bot.doctor.check import Finding
     from bot.explain import Explanation, FileReport
+    from handlers.rules.row_errors import RowError
 
 
 def print_file_report(report: "FileReport") -> None:
-    """The manual's table (1-1-4 step 7): SEQ, 処理結果, エラー内容, each error with its remedy."""
-    console = Console(highlight=False)
+    """The manual's table (1-1-4 step 7) as our mails have it: SEQ, 処理結果, エラー内容, with cause and remedy."""
     for error in report.file_errors:
-        console.print(Text(f"{error.cell('ja')}\n  対処方法: {error.remedy('ja')}"))
-    table = Table("SEQ", "処理結果", "エラー内容")
-    for seq, errors, warnings in report.rows:
-        lines = [f"{error.cell('ja')}\n  対処方法: {error.remedy('ja')}" for error in errors]
-        lines += [f"(注意) {warning.cell('ja')}" for warning in warnings]
-        table.add_row(str(seq), "NG" if errors else "OK", Text("\n".join(lines)))
+        _print(_in_words(error))
     if report.rows:
-        console.print(table)
+        _print("SEQ  処理結果  エラー内容")
+    for seq, errors, warnings in report.rows:
+        _print(f"{seq:3}  {'NG' if errors else 'OK'}", "bold red" if errors else "")
+        for error in errors:
+            _print(_in_words(error))
+        for warning in warnings:
+            _print(_in_words(warning, "【注意】 "))
 
 
 def print_explanation(explanation: "Explanation") -> None:
-    """Four lines a mail."""
+    """A few lines a mail; the reason comes with its sentence."""
     mail, handled = explanation.mail, explanation.handled
     signed = explanation.signature_state
     if mail.signature is not None:
         signed += f" ({mail.signature.scheme}, {mail.signature.institution}/{mail.signature.officer})"
     elif mail.signature_fault is not None:
         signed += f" ({mail.signature_fault})"
-    console = Console(highlight=False)
-    console.print(Text(explanation.file, style="bold"))
-    console.print(Text(f"  taken for: {handled.kind}\n  signature: {signed}"))
-    console.print(Text(f"  decision:  {handled.decision or '-'}\n  reason:    {handled.reason}"))
+    _print(explanation.file, "bold")
+    _print(f"  taken for: {handled.kind}\n  signature: {signed}\n  decision:  {handled.decision or '-'}")
+    _print(f"  reason:    {handled.reason}: {load_reasons('en')[handled.reason]['what']}")
     if mail.automatic:
-        console.print(Text(f"  automatic: {mail.automatic}"))
+        _print(f"  automatic: {mail.automatic}")
 
 
 def print_findings(findings: Iterable["Finding"]) -> None:
     """One line a part; what is wrong is followed by how to mend it."""
-    console = Console(highlight=False)
     for finding in findings:
         mark = "ok   " if finding.ok else "WRONG"
-        console.print(Text(f"{mark} {finding.part}: {finding.what}", style="" if finding.ok else "bold red"))
+        _print(f"{mark} {finding.part}: {finding.what}", "" if finding.ok else "bold red")
         if finding.mend:
-            console.print(Text(f"      -> {finding.mend}"))
+            _print(f"      -> {finding.mend}")
+
+
+def _in_words(error: "RowError", mark: str = "") -> str:
+    told = tame(error)
+    cell, cause, remedy = told.cell("ja"), told.cause("ja"), told.remedy("ja")
+    return f"　{mark}{cell}\n　　原因: {cause}\n　　対処方法: {remedy}"
+
+
+def _print(text: str, style: str = "") -> None:
+    Console(highlight=False).print(Text(text, style), soft_wrap=True)
