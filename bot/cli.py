@@ -83,7 +83,7 @@ def check_tsv(
     as_json: AsJson = False,
 ) -> None:
     """Check a TSV file as the service would, with no effect. Ends with 1 if a row has an error."""
-    from bot.explain import KindNotServed, check_file
+    from bot.explain import check_file
     from bot.show import print_file_report
     from store.states import Kind
 
@@ -94,8 +94,6 @@ def check_tsv(
         _fail(f"no institution {institution!r} in the register; there are: {known}", code=2)
     try:
         report = check_file(judge, file, Kind(kind), found)
-    except KindNotServed as fault:
-        _fail(str(fault), code=2)
     except ValueError:
         _fail(f"--kind takes issue, renew or revoke, not {kind!r}", code=2)
     if as_json:

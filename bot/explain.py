@@ -10,10 +10,10 @@ from sqlalchemy.pool import StaticPool
 
 from bot.config import Config
 from bot.wiring import Judge, utc_now
-from handlers.apply import check_rows
 from handlers.dispatch import handle
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail, MailKey
+from handlers.judge_rows import judge_rows
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import RowError
 from handlers.rules.tsv import read_tsv
@@ -121,17 +121,11 @@ class FileReport:
         return found
 
 
-class KindNotServed(ValueError):
-    """A kind of application whose rules are not built yet."""
-
-
 def check_file(judge: Judge, path: Path, kind: Kind, institution: Institution) -> FileReport:
     """Check a TSV as if it had been mailed for this institution now."""
-    if kind is not Kind.ISSUE:
-        raise KindNotServed(f"only --kind issue is checked so far, not {kind}")
     with reading(judge.engine) as session:
         ctx = judge.context(session)
         file = read_tsv(path.read_bytes(), path.name, max_rows=ctx.desk.max_rows)
-        checked = check_rows(ctx, institution, file) if not file.errors else ()
+        checked = judge_rows(ctx, institution, kind, file) if not file.errors else ()
     rows = tuple((row.row.seq, row.errors, row.warnings) for row in checked)
     return FileReport(str(path), file.errors, rows)

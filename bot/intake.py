@@ -16,7 +16,7 @@ from bot.mime.read import oversized_mail
 from bot.openpgp.call import GpgFault
 from bot.post import Post
 from bot.reading import Reader
-from handlers.answer import alarm
+from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.dispatch import handle
 from handlers.handled import Handled

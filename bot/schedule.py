@@ -1,4 +1,4 @@
-"""When things happen: rounds (intake, certify, deliver), the daily sweep, and what wakes them.
+"""When things happen: rounds (intake, certify, revoke, deliver), the daily sweep, and what wakes them.
 
 APScheduler only sets flags; all work is done by the one thread that calls `Service.run`.
 """
@@ -6,7 +6,7 @@ APScheduler only sets flags; all work is done by the one thread that calls `Serv
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -21,7 +21,7 @@ from bot.imap.folder import Folder, ImapFault, backoff
 from bot.openpgp.call import GpgFault
 from bot.web.server import WebServer
 from bot.wiring import Office, utc_now, web_deps
-from handlers.answer import alarm
+from handlers.alarm import alarm
 from handlers.lapse import end_holds, lapse_overdue
 from handlers.notices import MonitorAlarm
 from store import leases, outbox
@@ -46,6 +46,7 @@ class RoundReport:
     certificates: int = 0
     sent: int = 0
     fault: str | None = None
+    revoked: int = 0
 
 
 class Service:
@@ -80,7 +81,7 @@ class Service:
         except ImapFault as fault:
             log.error("imap", error=str(fault))
             report = self._round(None)
-            return RoundReport(report.mails, report.certificates, report.sent, str(fault))
+            return replace(report, fault=str(fault))
 
     def run(self) -> None:
         """Rounds until `stop`, and the download page beside them."""
@@ -141,7 +142,7 @@ class Service:
             self._woken.wait(left)
 
     def _round(self, folder: Folder | None) -> RoundReport:
-        """Intake, certify, deliver, under the lease; a second process on the same store stands by."""
+        """Intake, certify, revoke, deliver, under the lease; a second process on the same store stands by."""
         office = self._office
         self._reload_if_asked()
         if not self._renew_lease():
@@ -152,10 +153,11 @@ class Service:
             self._sweep()
             self._must_sweep = False
         certificates = office.certifier.certify_all(self._is_wanted)
+        revoked = office.revoker.revoke_all(self._is_wanted)
         sent, fault = self._deliver()
         with writing(office.engine) as session:
             leases.release_lease(session, _LEASE, office.holder)
-        return RoundReport(mails, certificates, sent, fault)
+        return RoundReport(mails, certificates, sent, fault, revoked)
 
     def _reload_if_asked(self) -> None:
         if not self._must_reload:

@@ -3,10 +3,11 @@
 Each is answered once and usefully where there is a person who may be answered, else journalled in silence.
 """
 
+from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
-from handlers.notices import ApplicantHelp, MonitorAlarm, Notice
+from handlers.notices import ApplicantHelp, Notice
 from handlers.officer_answer import Officered, answer_officer, officer_notice
 from handlers.rules.approval import read_decision
 from handlers.rules.reasons import Reason
@@ -34,11 +35,6 @@ def answer_unreadable(mail: IncomingMail, ctx: Context) -> Handled:
         return Handled("unreadable", fault, Filed.REFUSED, notices)
     detail = f"uid {mail.key.uid}, from {mail.sender or 'unknown'}, {len(mail.raw)} bytes read"
     return Handled("unreadable", fault, Filed.QUARANTINE, (*notices, *alarm(ctx, fault, detail)))
-
-
-def alarm(ctx: Context, what: str, detail: str) -> tuple[Notice, ...]:
-    """Tell every monitor."""
-    return tuple(Notice(monitor, "both", MonitorAlarm(what, detail)) for monitor in ctx.desk.monitors)
 
 
 def has_unread_text(mail: IncomingMail) -> bool:

@@ -3,23 +3,22 @@ officers (manual 1-1-2 to 1-1-4)."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
-from handlers.notices import ApplicantHelp, ApplicantRefused, Notice
-from handlers.rules.checks import CheckedRow, IssueRules, check_issue_rows, names_in, screen
+from handlers.judge_rows import AnyRow, foreign_certificates, judge_rows, serials_in
+from handlers.notices import ApplicantHelp, ApplicantRefused, Notice, OfficerForeignSerial, to_officer
+from handlers.rules.checks import names_in
 from handlers.rules.csr import has_private_key
-from handlers.rules.lifecycle import ENTRY_DEAD
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution
-from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, row_error
-from handlers.rules.tsv import TsvFile, file_warnings, guess_kind, read_tsv
-from handlers.rules.working_days import local_day
+from handlers.rules.row_errors import Code, RowError, row_error
+from handlers.rules.tsv import TsvFile, guess_kind, read_tsv
 from handlers.take import Taken, answer_dry_run, outcomes, take, thread_of
-from store import applications
+from handlers.views import dn_lines
+from store import certificates
 from store.states import ErrorMode, Filed, Kind
 
 _KIND_WORDS = {
@@ -56,16 +55,17 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
     kind = _kind_of_subject(mail) or guess_kind(file.rows) or Kind.ISSUE
     if file.errors:
         return _refuse(mail, ctx, kind, attachment, file.errors, ())
-    institution = find_institution(ctx, sender, file) if kind is Kind.ISSUE else Reason.KIND_NOT_SERVED
+    institution = find_institution(ctx, sender, kind, file)
     if isinstance(institution, Reason):
         return _help(mail, ctx, institution)
     if not institution.may_apply(sender):
         return _help(mail, ctx, Reason.SENDER_OUTSIDE)
     if not institution.active:
         return _refuse(mail, ctx, kind, attachment, (row_error(Code.INSTITUTION_INACTIVE),), ())
-    rows = check_rows(ctx, institution, file)
+    rows = judge_rows(ctx, institution, kind, file)
     if _must_stop(institution, rows):
-        return _refuse(mail, ctx, kind, attachment, (), rows)
+        refused = _refuse(mail, ctx, kind, attachment, (), rows)
+        return replace(refused, notices=(*refused.notices, *_tell_owners(mail, ctx, institution, rows)))
     taken = Taken(mail, institution, kind, attachment, file.encoding, rows)
     return answer_dry_run(taken, ctx) if _DRY_RUN.search(mail.subject) else take(taken, ctx)
 
@@ -78,65 +78,44 @@ def _find_document(mail: IncomingMail) -> Attachment | Reason:
     return Reason.ARCHIVE if candidates[0].name.lower().endswith(_ARCHIVES) else candidates[0]
 
 
-def _must_stop(institution: Institution, rows: Sequence[CheckedRow]) -> bool:
+def _must_stop(institution: Institution, rows: Sequence[AnyRow]) -> bool:
     """処理中にエラーが発生した場合: all stop at one error, unless the institution lets the good rows go on."""
     bad = [row for row in rows if row.errors]
     return bool(bad) and (institution.error_mode is ErrorMode.STOP_ALL or len(bad) == len(rows))
 
 
-def find_institution(ctx: Context, sender: str, file: TsvFile) -> Institution | Reason:
-    """The one institution whose domains cover every row's names. Where none covers all of them, the sender's own:
-    its rules then say which name is wrong (908), which is more use to people than "unknown"."""
-    names = tuple(dict.fromkeys(name for row in file.rows for name in names_in(row)))
-    covering = ctx.register.covering(names)
+def find_institution(ctx: Context, sender: str, kind: Kind, file: TsvFile) -> Institution | Reason:
+    """The one institution whose domains cover every row's names; for a revocation, the one that holds the serials.
+    Where none does, the sender's own: its rules then say what is wrong, which is more use than "unknown"."""
+    if kind is Kind.REVOKE:
+        held = certificates.by_serials(ctx.session, serials_in(file.rows)).values()
+        owners = {certificate.entry.application.institution for certificate in held}
+        covering = [i for i in ctx.register.institutions.values() if i.id in owners]
+    else:
+        covering = ctx.register.covering(tuple(dict.fromkeys(n for row in file.rows for n in names_in(row))))
     found = covering if len(covering) == 1 else [i for i in covering if i.may_apply(sender)]
-    if not covering:
+    if not covering or (kind is Kind.REVOKE and not any(i.may_apply(sender) for i in covering)):
         found = [i for i in ctx.register.institutions.values() if i.may_apply(sender)]
     if len(found) == 1:
         return found[0]
     return Reason.INSTITUTION_SEVERAL if len(found) > 1 else Reason.INSTITUTION_UNKNOWN
 
 
-def check_rows(ctx: Context, institution: Institution, file: TsvFile) -> tuple[CheckedRow, ...]:
-    """Every rule for every row: the file's own first, then those that need the store or the calendar."""
-    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208)
-    checked = check_issue_rows(file.rows, rules)
-    known = _Known(
-        names=applications.names_in_use(
-            ctx.session, institution.id, {row.match_key for row in checked if row.match_key}, ENTRY_DEAD
-        ),
-        keys=applications.keys_in_use(
-            ctx.session, {row.public_key_sha256 for row in checked if row.public_key_sha256}, ENTRY_DEAD
-        ),
-        institution=institution,
-        today=local_day(ctx.now, ctx.desk.utc_offset_hours),
-        warnings=file_warnings(file),
-    )
-    return tuple(_with_memory(row, known) for row in checked)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What the store and the calendar say about the rows of one file."""
-
-    names: set[str]
-    keys: set[str]
-    institution: Institution
-    today: date
-    warnings: tuple[RowError, ...]
-
-
-def _with_memory(row: CheckedRow, known: _Known) -> CheckedRow:
-    # a name outside the institution's domains is an error of its own (908) already
-    covered = tuple(name for name in names_in(row.row) if known.institution.domain_of(name))
-    found = list(screen(known.institution, covered, known.today))
-    if row.match_key in known.names:
-        found.append(row_error(Code.DN_EXISTS, 1, ",".join(row.row.fields[:1])))
-    if row.public_key_sha256 in known.keys:
-        found.append(row_error(Code.KEY_USED, 7))
-    warnings = row.warnings if row.row.seq > 1 else (*known.warnings, *row.warnings)
-    errors = (*row.errors, *found)[:MOST_ERRORS_A_ROW]
-    return replace(row, request=None if errors else row.request, errors=errors, warnings=warnings)
+def _tell_owners(
+    mail: IncomingMail, ctx: Context, institution: Institution, rows: Sequence[AnyRow]
+) -> tuple[Notice, ...]:
+    """Somebody named another institution's certificate: its officers hear of it (threats OWN1)."""
+    notices = []
+    for certificate in foreign_certificates(ctx, institution, rows):
+        owner = ctx.register.institutions.get(certificate.entry.application.institution)
+        letter = OfficerForeignSerial(
+            dn_lines(certificate.entry.subject_dn),
+            int(certificate.serial),
+            mail.sender or "",
+            institution.name,
+        )
+        notices += [to_officer(owner, officer, letter) for officer in owner.officers] if owner else []
+    return tuple(notices)
 
 
 def _is_tsv(attachment: Attachment) -> bool:
@@ -176,7 +155,7 @@ def _refuse(
     kind: Kind,
     attachment: Attachment,
     file_errors: tuple[RowError, ...],
-    rows: Sequence[CheckedRow],
+    rows: Sequence[AnyRow],
 ) -> Handled:
     assert mail.sender is not None
     institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from handlers.answer import alarm
+from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.download import new_token, url_deadline
 from handlers.frozen import digest, frozen_row, is_approved
@@ -24,6 +24,7 @@ from handlers.notices import (
     RowOutcome,
     to_officer,
 )
+from handlers.plan import plan_fetching
 from handlers.proof import Proven
 from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen
 from handlers.rules.numbers import serial_number
@@ -86,7 +87,7 @@ def _frozen_request(
     row = frozen_row(ctx, application, entry)
     if row is None:
         return None
-    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208)
+    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208, kind=application.kind)
     request = check_issue_rows((row,), rules)[0].request
     return request if request is not None and _stored_fields(entry) == _derived_fields(request) else None
 
@@ -103,6 +104,7 @@ def _stored_fields(entry: Entry) -> tuple[object, ...]:
         entry.contact_department,
         entry.contact_mail,
         entry.software,
+        entry.old_serial,
     )
 
 
@@ -118,10 +120,16 @@ def _derived_fields(request: ServerRequest) -> tuple[object, ...]:
         request.contact_department,
         request.contact_mail,
         request.software,
+        None if request.old_serial is None else str(request.old_serial),
     )
 
 
 def _intend(ctx: Context, entry: Entry, request: ServerRequest, issuer: Issuer) -> None:
+    old = (
+        certificates.by_serials(ctx.session, [entry.old_serial]).get(entry.old_serial)
+        if entry.old_serial
+        else None
+    )
     certificate = certificates.intend(
         ctx.session,
         entry,
@@ -129,6 +137,7 @@ def _intend(ctx: Context, entry: Entry, request: ServerRequest, issuer: Issuer) 
         serial=serial_number(ctx.random(12)),
         not_before=ctx.now,
         not_after=min(request.profile.not_after(ctx.now), issuer.not_after),
+        replaces=old,
     )
     applications.move_entries(ctx.session, [entry], EntryState.APPROVED, EntryState.SIGNING)
     journal.append(
@@ -180,6 +189,7 @@ def record(ctx: Context, signed: Sequence[tuple[Certificate, bytes]]) -> list[No
                 "certificate": digest(der),
             },
         )
+        plan_fetching(ctx, certificate)
         download = _offer(ctx, entry, certificate)
         waiting[entry.number, entry.contact_mail.lower()].append((entry, download))
     return [_download_mail(ctx, number, to, rows) for (number, to), rows in waiting.items()]

@@ -16,10 +16,23 @@ from store.states import Kind, Verb
 
 
 @dataclass(frozen=True)
+class OldCertificate:
+    """The certificate that a row renews or revokes. `changes`: (field, old value, new value), of a renewal only;
+    the fields are the manual's column names, and `鍵ペア` always changes."""
+
+    serial: int
+    not_after: datetime
+    is_valid: bool
+    contact_mail: str
+    changes: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class EntryView:
     """One row as people read it. `dn` holds one `TYPE=value` each, CN first; `public_key` is e.g. `RSA 2048`.
 
-    `row_line` is the line of the sheet's form that stands in the mail: `Row-1 <16 hex> CN=…`.
+    `row_line` is the line of the sheet's form that stands in the mail: `Row-1 <16 hex> CN=…`. Of a revocation,
+    `public_key` is empty, `profile_id` and `public_key_sha256` are None, and `reason` and `comment` are set.
     """
 
     seq: int
@@ -27,15 +40,18 @@ class EntryView:
     fqdn: str
     dns_names: tuple[str, ...]
     unicode_names: tuple[str, ...]  # the same, for names with xn-- labels; () otherwise
-    profile_id: int
+    profile_id: int | None
     public_key: str
-    public_key_sha256: str
+    public_key_sha256: str | None
     contact_name: str
     contact_department: str
     contact_mail: str
     software: str
     warnings: tuple[RowError, ...]
     row_line: str
+    old: OldCertificate | None = None
+    reason: int | None = None
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,7 @@ class OfficerApprovalRequest:
     deadline: date
     approvals_needed: int
     evidence: SenderEvidence
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,6 +255,140 @@ class OfficerDownloaded:
 
 
 @dataclass(frozen=True)
+class OfficerRenewalDownloaded:
+    """[UPKI] Webサーバ用証明書更新通知 (manual 1-2-5). The revocation TSV is attached iff the old one is valid."""
+
+    template: ClassVar = "officer.renewal_downloaded"
+    number: str
+    dn: tuple[str, ...]
+    new_serial: int
+    old_serial: int
+    old_is_valid: bool
+
+
+@dataclass(frozen=True)
+class ApplicantDownloaded:
+    """Replace the old certificate, then answer 置き換え完了 (manual 1-2-6). `days`: since the download; 0, 7, 13.
+
+    `token` goes into the text: an answer that holds it comes from somebody who got this mail.
+    """
+
+    template: ClassVar = "applicant.downloaded"
+    number: str
+    dn: tuple[str, ...]
+    new_serial: int
+    old_serial: int
+    token: str
+    days: int
+
+
+@dataclass(frozen=True)
+class OfficerReplaced:
+    """The applicant says that the new certificate is in place: a sheet for revoking the old one (manual 1-2-7)."""
+
+    template: ClassVar = "officer.replaced"
+    application: ApplicationView
+    officer_name: str
+    code: str
+    deadline: date
+
+
+@dataclass(frozen=True)
+class OfficerRevocationReminder:
+    """サーバ証明書更新(旧証明書の失効申請)再通知 (manual 1-2-9): two weeks after the download, without the TSV."""
+
+    template: ClassVar = "officer.revocation_reminder"
+    number: str
+    dn: tuple[str, ...]
+    old_serial: int
+
+
+@dataclass(frozen=True)
+class OfficerRevoked:
+    """サーバ証明書失効完了通知 (manual 1-2-8, 1-3-4)."""
+
+    template: ClassVar = "officer.revoked"
+    number: str
+    dn: tuple[str, ...]
+    serial: int
+    reason: int
+
+
+@dataclass(frozen=True)
+class ApplicantRevoked:
+    """The same for the contact that the certificate was issued to."""
+
+    template: ClassVar = "applicant.revoked"
+    number: str
+    dn: tuple[str, ...]
+    serial: int
+    reason: int
+
+
+@dataclass(frozen=True)
+class OfficerForeignSerial:
+    """Somebody of another institution named one of this institution's certificates; it was refused (threats OWN1)."""
+
+    template: ClassVar = "officer.foreign_serial"
+    dn: tuple[str, ...]
+    serial: int
+    sender: str
+    other_institution: str
+
+
+@dataclass(frozen=True)
+class OfficerReminder:
+    """An application still waits for a decision; the sheet is attached again."""
+
+    template: ClassVar = "officer.reminder"
+    application: ApplicationView
+    officer_name: str
+    code: str
+    deadline: date
+    is_urgent: bool
+
+
+@dataclass(frozen=True)
+class ApplicantWithdrawn:
+    """取下げ, or replaced by a corrected application (`successor` is its number)."""
+
+    template: ClassVar = "applicant.withdrawn"
+    application: ApplicationView
+    successor: str | None
+
+
+@dataclass(frozen=True)
+class OfficerWithdrawn:
+    template: ClassVar = "officer.withdrawn"
+    application: ApplicationView
+    successor: str | None
+
+
+@dataclass(frozen=True)
+class ApplicantNotDownloaded:
+    """The certificate still waits to be fetched (manual 1-1-5: 一定期間がたっても)."""
+
+    template: ClassVar = "applicant.not_downloaded"
+    number: str
+    dn: tuple[str, ...]
+    serial: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class OfficerNotDownloaded:
+    """The officer is asked to telephone (manual 1-1-5, 1-2-5)."""
+
+    template: ClassVar = "officer.not_downloaded"
+    number: str
+    dn: tuple[str, ...]
+    serial: int
+    contact_name: str
+    contact_mail: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class MonitorAlarm:
     """Something a person must look at. `what` is a short code, `detail` free text for the log reader."""
 
@@ -261,6 +412,18 @@ Letter = (
     | OfficerLapsed
     | OfficerNotIssued
     | OfficerDownloaded
+    | OfficerRenewalDownloaded
+    | ApplicantDownloaded
+    | OfficerReplaced
+    | OfficerRevocationReminder
+    | OfficerRevoked
+    | ApplicantRevoked
+    | OfficerForeignSerial
+    | OfficerReminder
+    | ApplicantWithdrawn
+    | OfficerWithdrawn
+    | ApplicantNotDownloaded
+    | OfficerNotDownloaded
     | MonitorAlarm
 )
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail, Signature
-from handlers.notices import Notice, OfficerAnswer, to_officer
+from handlers.notices import ApplicationView, Notice, OfficerAnswer, to_officer
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.sheet import show_code
 from handlers.take import sheet_attachment, thread_of
-from handlers.views import last_day, still_needed, view_application
+from handlers.views import last_day, old_certificates, still_needed, view_application
 from store import inbox
 from store.states import EntryState, Filed, Verb
 from store.tables import Application
@@ -67,7 +67,7 @@ def officer_notice(
     letter = OfficerAnswer(
         officer_name=officer.name,
         reason=reason,
-        application=view_application(application, institution) if application else None,
+        application=_view(ctx, application, institution) if application else None,
         code=show_code(application.code) if application else None,
         seqs=seqs,
         subject=mail.subject,
@@ -82,6 +82,10 @@ def officer_notice(
         thread=thread_of(mail),
         attachments=_sheet_again(ctx, reason, application),
     )
+
+
+def _view(ctx: Context, application: Application, institution: Institution) -> ApplicationView:
+    return view_application(application, institution, old=old_certificates(ctx, application))
 
 
 def _sheet_again(ctx: Context, reason: Reason, application: Application | None) -> tuple[Attachment, ...]:

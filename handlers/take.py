@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
+from handlers.judge_rows import AnyRow
 from handlers.notices import (
     ApplicantReceived,
     ApplicationView,
@@ -15,12 +17,15 @@ from handlers.notices import (
     SenderEvidence,
     to_officer,
 )
-from handlers.rules.checks import CheckedRow, ServerRequest
+from handlers.rules.checks import ServerRequest
+from handlers.plan import plan_decision
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
+from handlers.rules.revocation import RevocationRequest
 from handlers.rules.sheet import Sheet, code_of, policy_digest, show_code
+from handlers.rules.tsv import Row
 from handlers.rules.working_days import add_working_days, end_of_day, local_day
-from handlers.views import sheet_row, view_application
+from handlers.views import is_urgent, old_certificates, sheet_row, view_application
 from store import applications, inbox, journal
 from store.states import ApplicationState, EntryState, Filed, Kind
 from store.tables import Application, Entry
@@ -35,7 +40,7 @@ class Taken:
     kind: Kind
     file: Attachment
     encoding: str
-    rows: Sequence[CheckedRow]
+    rows: Sequence[AnyRow]
 
     @property
     def warnings(self) -> dict[int, tuple]:  # type: ignore[type-arg]
@@ -50,6 +55,7 @@ def take(taken: Taken, ctx: Context) -> Handled:
     application = _build(taken, ctx, number)
     sheet = _freeze(taken, ctx, application)
     _store(taken, ctx, application, sheet)
+    plan_decision(ctx, application)
     journal.append(
         ctx.session,
         ctx.now,
@@ -64,11 +70,17 @@ def take(taken: Taken, ctx: Context) -> Handled:
             "mail": application.mail_sha256,
         },
     )
-    view = view_application(application, taken.institution, taken.warnings)
+    view = view_application(
+        application, taken.institution, taken.warnings, old_certificates(ctx, application)
+    )
     notices = [*_tell_applicants(taken, ctx, application, view, dry_run=False)]
     notices += [
         ask_officer(taken, ctx, application, view, officer, sheet) for officer in taken.institution.officers
     ]
+    if is_urgent(application):
+        notices += alarm(
+            ctx, "key_compromise", f"{number}: {taken.institution.id} asks to revoke a compromised key"
+        )
     return Handled("application", Reason.TAKEN, Filed.DONE, tuple(notices), number=number)
 
 
@@ -102,28 +114,39 @@ def _build(taken: Taken, ctx: Context, number: str) -> Application:
         received_at=taken.mail.received_at,
         deadline=end_of_day(last_day, ctx.desk.utc_offset_hours),
     )
-    application.entries = [_entry(row, row.request) for row in taken.rows if row.request]
+    application.entries = [_entry(row.row, row.request) for row in taken.rows if row.request]
     return application
 
 
-def _entry(row: CheckedRow, request: ServerRequest) -> Entry:
-    return Entry(
-        seq=row.row.seq,
+def _entry(row: Row, request: ServerRequest | RevocationRequest) -> Entry:
+    entry = Entry(
+        seq=row.seq,
         state=EntryState.WAITING,
-        raw_line=row.row.raw,
+        raw_line=row.raw,
         subject_dn=request.subject_dn.text(),
         match_key=request.subject_dn.match_key(),
-        fqdn=request.fqdn,
-        dns_names="\n".join(request.dns_names),
-        profile_id=request.profile.id,
-        csr=request.csr_der,
-        public_key_sha256=request.public_key_sha256,
-        public_key=request.public_key,
-        contact_name=request.contact_name,
-        contact_department=request.contact_department,
         contact_mail=request.contact_mail,
-        software=request.software,
+        contact_name="",
+        contact_department="",
+        software="",
+        comment="",
+        public_key="",
     )
+    if isinstance(request, RevocationRequest):
+        entry.old_serial, entry.reason, entry.comment = (
+            str(request.serial),
+            request.reason.value,
+            request.comment,
+        )
+        entry.fqdn = entry.dns_names = request.subject_dn.cn.lower()
+        return entry
+    entry.old_serial = None if request.old_serial is None else str(request.old_serial)
+    entry.fqdn, entry.dns_names = request.fqdn, "\n".join(request.dns_names)
+    entry.profile_id, entry.csr = request.profile.id, request.csr_der
+    entry.public_key_sha256, entry.public_key = request.public_key_sha256, request.public_key
+    entry.contact_name, entry.contact_department = request.contact_name, request.contact_department
+    entry.software = request.software
+    return entry
 
 
 def _freeze(taken: Taken, ctx: Context, application: Application) -> bytes:
@@ -196,6 +219,7 @@ def ask_officer(
             authentication=taken.mail.authentication,
             sender_is_contact=contacts == {application.sender},
         ),
+        is_urgent=is_urgent(application),
     )
     attachments = (
         Attachment(taken.file.name, "text/tab-separated-values", taken.file.data),
@@ -208,7 +232,7 @@ def sheet_attachment(number: str, sheet: bytes) -> Attachment:
     return Attachment(f"{number}.sheet", "application/octet-stream", sheet)
 
 
-def outcomes(rows: Sequence[CheckedRow]) -> tuple[RowOutcome, ...]:
+def outcomes(rows: Sequence[AnyRow]) -> tuple[RowOutcome, ...]:
     return tuple(RowOutcome(r.row.seq, r.errors, r.warnings) for r in rows)
 
 

@@ -5,24 +5,36 @@ from datetime import date
 from hashlib import sha256
 
 from handlers.context import Context
-from handlers.notices import ApplicationView, EntryView
+from handlers.notices import ApplicationView, EntryView, OldCertificate
 from handlers.rules.dns_names import unicode_form
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import RowError
 from handlers.rules.sheet import SheetRow
 from handlers.rules.subject_dn import SubjectDN, parse_subject_dn
 from handlers.rules.working_days import local_day
-from store import applications
-from store.states import ApplicationState, EntryState
-from store.tables import Application, Entry
+from store import applications, certificates
+from store.states import ApplicationState, EntryState, RevocationReason
+from store.tables import Application, Certificate, Entry
+
+# what a renewal may change: the manual's column name, and where it is kept
+_CHANGING = (
+    ("主体者DN", "subject_dn"),
+    ("証明書プロファイルID", "profile_id"),
+    ("dNSName", "dns_names"),
+    ("利用管理者氏名", "contact_name"),
+    ("利用管理者所属", "contact_department"),
+    ("利用管理者mail", "contact_mail"),
+    ("利用管理者ソフトウェア名等", "software"),
+)
 
 
 def view_application(
     application: Application,
     institution: Institution | None,
     warnings: Mapping[int, tuple[RowError, ...]] | None = None,
+    old: Mapping[int, OldCertificate] | None = None,
 ) -> ApplicationView:
-    """`warnings` by SEQ. An institution that left the register is shown by its id."""
+    """`warnings` and `old` by SEQ. An institution that left the register is shown by its id."""
     return ApplicationView(
         number=application.number,
         institution=institution.name if institution else application.institution,
@@ -31,12 +43,13 @@ def view_application(
         received_at=application.received_at,
         file_name=application.file_name,
         entries=tuple(
-            _view_entry(entry, (warnings or {}).get(entry.seq, ())) for entry in application.entries
+            _view_entry(entry, (warnings or {}).get(entry.seq, ()), (old or {}).get(entry.seq))
+            for entry in application.entries
         ),
     )
 
 
-def _view_entry(entry: Entry, warnings: tuple[RowError, ...]) -> EntryView:
+def _view_entry(entry: Entry, warnings: tuple[RowError, ...], old: OldCertificate | None) -> EntryView:
     names = tuple(entry.dns_names.split("\n"))
     shown = tuple(unicode_form(name) for name in names)
     return EntryView(
@@ -54,7 +67,45 @@ def _view_entry(entry: Entry, warnings: tuple[RowError, ...]) -> EntryView:
         software=entry.software,
         warnings=warnings,
         row_line=sheet_row(entry.seq, entry.raw_line, entry.fqdn).line(),
+        old=old,
+        reason=entry.reason,
+        comment=entry.comment,
     )
+
+
+def old_certificates(ctx: Context, application: Application) -> dict[int, OldCertificate]:
+    """By SEQ: the certificates that the rows of a renewal or a revocation name."""
+    serials = {entry.old_serial for entry in application.entries if entry.old_serial}
+    if not serials:
+        return {}
+    found = certificates.by_serials(ctx.session, serials)
+    return {
+        entry.seq: _view_old(found[entry.old_serial], entry, ctx)
+        for entry in application.entries
+        if entry.old_serial in found
+    }
+
+
+def _view_old(old: Certificate, entry: Entry, ctx: Context) -> OldCertificate:
+    is_renewal = entry.csr is not None
+    fields = _CHANGING if is_renewal else ()
+    pairs = [(name, str(getattr(old.entry, field)), str(getattr(entry, field))) for name, field in fields]
+    return OldCertificate(
+        serial=int(old.serial),
+        not_after=old.not_after,
+        is_valid=old.revoked_at is None and old.not_after >= ctx.now,
+        contact_mail=old.entry.contact_mail,
+        changes=tuple(
+            (name, " ".join(before.split("\n")), " ".join(after.split("\n")))
+            for name, before, after in pairs
+            if before != after
+        ),
+    )
+
+
+def is_urgent(application: Application) -> bool:
+    """A key is in wrong hands: minutes count."""
+    return any(entry.reason == RevocationReason.KEY_COMPROMISE for entry in application.entries)
 
 
 def last_day(ctx: Context, application: Application) -> date | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import CursorResult, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from store.states import ApplicationState, EntryState
+from store.states import ApplicationState, EntryState, Kind
 from store.tables import Application, Approval, Decision, Entry, PublicKey
 
 
@@ -47,9 +47,18 @@ def names_in_use(
     return set(session.scalars(query))
 
 
+def serials_asked_for(session: Session, serials: Collection[str]) -> set[str]:
+    """Those old serials that an undecided or unfinished row names already."""
+    under_way = (EntryState.WAITING, EntryState.APPROVED, EntryState.SIGNING)
+    query = select(Entry.old_serial).where(Entry.old_serial.in_(serials), Entry.state.in_(under_way))
+    return {serial for serial in session.scalars(query) if serial}
+
+
 def hold_keys(session: Session, entries: Iterable[Entry]) -> None:
     """Note each entry's public key as seen; one that only a dead entry held passes on."""
     for entry in entries:
+        if entry.public_key_sha256 is None:
+            continue
         known = session.get(PublicKey, entry.public_key_sha256)
         if known is None:
             session.add(PublicKey(sha256=entry.public_key_sha256, entry_id=entry.id))
@@ -98,11 +107,14 @@ def approvals_of(session: Session, entry: Entry) -> Sequence[Approval]:
     return session.scalars(select(Approval).where(Approval.entry_id == entry.id)).all()
 
 
-def with_approved_entries(session: Session, limit: int) -> Sequence[Application]:
+def with_approved_entries(session: Session, limit: int, kinds: Collection[Kind]) -> Sequence[Application]:
     """Applications with rows that officers approved and nobody has asked the CA for, oldest first."""
     query = (
         select(Application)
-        .where(exists().where(Entry.number == Application.number, Entry.state == EntryState.APPROVED))
+        .where(
+            Application.kind.in_(kinds),
+            exists().where(Entry.number == Application.number, Entry.state == EntryState.APPROVED),
+        )
         .order_by(Application.received_at, Application.number)
         .limit(limit)
     )

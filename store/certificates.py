@@ -1,6 +1,6 @@
 """Certificates: the committed intent to sign, then the signed bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,13 +11,20 @@ from store.tables import Certificate, Entry
 
 
 def intend(
-    session: Session, entry: Entry, *, issuer: str, serial: int, not_before: datetime, not_after: datetime
+    session: Session,
+    entry: Entry,
+    *,
+    issuer: str,
+    serial: int,
+    not_before: datetime,
+    not_after: datetime,
+    replaces: Certificate | None = None,
 ) -> Certificate:
     """Reserve a serial number for `entry`. A second one for the same entry is refused by the table."""
     certificate = Certificate(
         entry_id=entry.id, issuer=issuer, serial=str(serial), not_before=not_before, not_after=not_after
     )
-    certificate.entry = entry
+    certificate.entry, certificate.replaces = entry, replaces
     session.add(certificate)
     session.flush()
     return certificate
@@ -33,3 +40,9 @@ def unsigned(session: Session, limit: int) -> Sequence[Certificate]:
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def by_serials(session: Session, serials: Collection[str]) -> dict[str, Certificate]:
+    """The signed certificates with these serials (decimal text), whoever they belong to."""
+    query = select(Certificate).where(Certificate.serial.in_(serials), Certificate.der.is_not(None))
+    return {certificate.serial: certificate for certificate in session.scalars(query)}

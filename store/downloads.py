@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from store.tables import Certificate, DownloadUrl
@@ -39,6 +39,18 @@ def mark_used(session: Session, url: DownloadUrl, now: datetime) -> bool:
     result = session.execute(statement)
     assert isinstance(result, CursorResult)
     return bool(result.rowcount)
+
+
+def last_expiry(session: Session, certificate: Certificate) -> datetime | None:
+    """Until when the longest of a certificate's URLs works, or worked; None if it never had one."""
+    query = select(func.max(DownloadUrl.expires_at)).where(DownloadUrl.certificate_id == certificate.id)
+    return session.scalar(query)
+
+
+def open_until(session: Session, certificate: Certificate, now: datetime) -> datetime | None:
+    """The same, if it still works at `now`."""
+    last = last_expiry(session, certificate)
+    return last if last is not None and now <= last else None
 
 
 def _digest(token: str) -> str:

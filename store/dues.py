@@ -62,5 +62,7 @@ def done(session: Session, due: Due, now: datetime) -> None:
 def drop_dues(session: Session, what: str, kinds: Collection[str]) -> None:
     """Forget what is still open of these kinds about `what`: its ground is gone."""
     session.execute(
-        delete(Due).where(Due.what == what, Due.kind.in_([str(kind) for kind in kinds]), Due.done_at.is_(None))
+        delete(Due).where(
+            Due.what == what, Due.kind.in_([str(kind) for kind in kinds]), Due.done_at.is_(None)
+        )
     )

@@ -12,9 +12,7 @@ def create(
     session: Session, purpose: str, number: str, entry_id: int | None, token: str, now: datetime
 ) -> None:
     """Let `token` speak for `purpose` (a mail's kind) about an application, or about one of its rows."""
-    row = ReplyToken(
-        sha256=_digest(token), number=number, entry_id=entry_id, purpose=purpose, created_at=now
-    )
+    row = ReplyToken(sha256=_digest(token), number=number, entry_id=entry_id, purpose=purpose, created_at=now)
     session.add(row)
     session.flush()
 

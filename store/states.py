@@ -1,6 +1,6 @@
 """The words for where a thing stands. The only part of `store` that the pure rules may know."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Kind(StrEnum):
@@ -38,6 +38,18 @@ class EntryState(StrEnum):
     DECLINED = "declined"
     LAPSED = "lapsed"
     FAILED = "failed"  # the CA or a check right before issuing refused it
+    REVOKED = "revoked"  # a row that asked for a revocation, and the CRL says so
+    WITHDRAWN = "withdrawn"  # 取下げ by the applicant, or replaced by a corrected TSV
+
+
+class RevocationReason(IntEnum):
+    """失効理由 (RFC 5280 5.3.1): those that people may give."""
+
+    UNSPECIFIED = 0  # その他
+    KEY_COMPROMISE = 1  # 鍵の危殆化
+    AFFILIATION_CHANGED = 3  # 内容の変更
+    SUPERSEDED = 4  # 証明書の更新(取替)
+    CESSATION_OF_OPERATION = 5  # 運用の停止
 
 
 class Filed(StrEnum):

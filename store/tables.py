@@ -153,13 +153,16 @@ class Entry(Base):
     state: Mapped[EntryState] = mapped_column(_word(EntryState), index=True)
     raw_line: Mapped[bytes]
     subject_dn: Mapped[str] = mapped_column(String(250))
+    old_serial: Mapped[str | None] = mapped_column(String(32), index=True)  # renewal, revocation: column 4
+    reason: Mapped[int | None]  # revocation: column 5
+    comment: Mapped[str] = mapped_column(String(128), default="")  # revocation: column 6
     match_key: Mapped[str] = mapped_column(String(250), index=True)  # CN and OU in lower case: the 212 rule
     fqdn: Mapped[str] = mapped_column(String(64), index=True)
     dns_names: Mapped[str] = mapped_column(Text)  # one a line
-    profile_id: Mapped[int]
-    csr: Mapped[bytes]
-    public_key_sha256: Mapped[str] = mapped_column(String(64))
-    public_key: Mapped[str] = mapped_column(String(16))  # what kind: RSA 2048
+    profile_id: Mapped[int | None]  # this and the key's columns: not of a revocation
+    csr: Mapped[bytes | None]
+    public_key_sha256: Mapped[str | None] = mapped_column(String(64))
+    public_key: Mapped[str] = mapped_column(String(16), default="")  # what kind: RSA 2048
     contact_name: Mapped[str] = mapped_column(String(64))
     contact_department: Mapped[str] = mapped_column(String(64))
     contact_mail: Mapped[str] = mapped_column(String(78))
@@ -211,13 +214,62 @@ class Certificate(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), unique=True)
     issuer: Mapped[str] = mapped_column(String(64))  # SHA-256 of the issuing CA's SPKI
-    serial: Mapped[str] = mapped_column(String(32))
+    serial: Mapped[str] = mapped_column(String(32), index=True)
     not_before: Mapped[datetime]
     not_after: Mapped[datetime] = mapped_column(index=True)
     der: Mapped[bytes | None]
     issued_at: Mapped[datetime | None]
+    downloaded_at: Mapped[datetime | None]
+    replaces_id: Mapped[int | None] = mapped_column(
+        ForeignKey("certificates.id"), index=True
+    )  # renewal: the old one
+    revoked_at: Mapped[datetime | None] = mapped_column(index=True)  # set when the CRL that says so is stored
+    revocation_reason: Mapped[int | None]
     entry: Mapped[Entry] = relationship()
+    replaces: Mapped["Certificate | None"] = relationship(remote_side=id)
     __table_args__ = (UniqueConstraint("issuer", "serial"),)
+
+
+class Crl(Base):
+    """A revocation list as it was signed; the newest is served. `number` is monotonic (RFC 5280 5.2.3)."""
+
+    __tablename__ = "crls"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    this_update: Mapped[datetime]
+    next_update: Mapped[datetime]
+    der: Mapped[bytes]
+
+
+class Due(Base):
+    """Something to be done once at a time: a reminder, an expiry notice. A clock that jumps never does it twice."""
+
+    __tablename__ = "dues"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    what: Mapped[str] = mapped_column(String(64))  # an application's number, a serial
+    due_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    __table_args__ = (UniqueConstraint("what", "kind", "due_at"), Index("ix_dues_open", "done_at", "due_at"))
+
+
+class ReplyToken(Base):
+    """A word in a mail of ours; an answer that holds it comes from somebody who got that mail."""
+
+    __tablename__ = "reply_tokens"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("entries.id"))
+    purpose: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime]
+
+
+class ReturnedTsv(Base):
+    """A revocation TSV as we attached it. `certificate_id`: the old certificate; `number`: of the renewal."""
+
+    __tablename__ = "returned_tsvs"
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), primary_key=True)
+    certificate_id: Mapped[int] = mapped_column(ForeignKey("certificates.id"), index=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
 
 
 class DownloadUrl(Base):

@@ -24,6 +24,7 @@ from handlers.notices import (
     OfficerApprovalRequest,
     OfficerDecided,
     OfficerDownloaded,
+    OfficerForeignSerial,
     OfficerLapsed,
     OfficerNotIssued,
     RowOutcome,
@@ -184,6 +185,7 @@ SAMPLES: dict[str, Letter] = {
     "lapsed_officer": OfficerLapsed(APPLICATION),
     "not_issued_officer": OfficerNotIssued(APPLICATION, ROWS),
     "downloaded": OfficerDownloaded(NUMBER, DN, 1911649278160095962),
+    "foreign_serial": OfficerForeignSerial(DN, 1911649278160095962, "taro@example.jp", "別の機関"),
     "alarm": MonitorAlarm("journal_broken", "entry 17 does not follow entry 16"),
 }
 

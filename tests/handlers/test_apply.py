@@ -157,7 +157,7 @@ def test_politeness_is_no_dry_run(world: DeskWorld) -> None:
             Reason.SEVERAL_TSV,
         ),
         (a_mail(Attachment("a.tsv", "text/plain", b"\xff\xfe\tx")), Reason.FILE_FAULT),
-        (a_mail(Attachment("a.tsv", "text/plain", b"\tx" * 3), subject="失効申請"), Reason.KIND_NOT_SERVED),
+        (a_mail(Attachment("a.tsv", "text/plain", b"\tx" * 3), subject="失効申請"), Reason.ROW_FAULT),
         (a_mail(subject="お尋ね"), Reason.HELP),
         (a_mail(Attachment("photo.jpg", "image/jpeg", b"x"), subject="写真"), Reason.NO_TSV),
     ],

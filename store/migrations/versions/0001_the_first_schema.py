@@ -28,6 +28,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_table(
+        "crls",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("this_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_table(
+        "dues",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("what", sa.String(length=64), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("what", "kind", "due_at"),
+    )
+    with op.batch_alter_table("dues", schema=None) as batch_op:
+        batch_op.create_index("ix_dues_open", ["done_at", "due_at"], unique=False)
+
+    op.create_table(
         "journal",
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -167,12 +188,15 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("raw_line", sa.LargeBinary(), nullable=False),
         sa.Column("subject_dn", sa.String(length=250), nullable=False),
+        sa.Column("old_serial", sa.String(length=32), nullable=True),
+        sa.Column("reason", sa.Integer(), nullable=True),
+        sa.Column("comment", sa.String(length=128), nullable=False),
         sa.Column("match_key", sa.String(length=250), nullable=False),
         sa.Column("fqdn", sa.String(length=64), nullable=False),
         sa.Column("dns_names", sa.Text(), nullable=False),
-        sa.Column("profile_id", sa.Integer(), nullable=False),
-        sa.Column("csr", sa.LargeBinary(), nullable=False),
-        sa.Column("public_key_sha256", sa.String(length=64), nullable=False),
+        sa.Column("profile_id", sa.Integer(), nullable=True),
+        sa.Column("csr", sa.LargeBinary(), nullable=True),
+        sa.Column("public_key_sha256", sa.String(length=64), nullable=True),
         sa.Column("public_key", sa.String(length=16), nullable=False),
         sa.Column("contact_name", sa.String(length=64), nullable=False),
         sa.Column("contact_department", sa.String(length=64), nullable=False),
@@ -190,6 +214,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_entries_fqdn"), ["fqdn"], unique=False)
         batch_op.create_index(batch_op.f("ix_entries_match_key"), ["match_key"], unique=False)
         batch_op.create_index(batch_op.f("ix_entries_number"), ["number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_entries_old_serial"), ["old_serial"], unique=False)
         batch_op.create_index(batch_op.f("ix_entries_state"), ["state"], unique=False)
 
     op.create_table(
@@ -217,9 +242,17 @@ def upgrade() -> None:
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("der", sa.LargeBinary(), nullable=True),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("downloaded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("replaces_id", sa.Integer(), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revocation_reason", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["entry_id"],
             ["entries.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["replaces_id"],
+            ["certificates.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("entry_id"),
@@ -227,6 +260,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_certificates_not_after"), ["not_after"], unique=False)
+        batch_op.create_index(batch_op.f("ix_certificates_replaces_id"), ["replaces_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_certificates_revoked_at"), ["revoked_at"], unique=False)
 
     op.create_table(
         "public_keys",
