@@ -71,7 +71,7 @@ class Reading:
 
 def read_decision(text: str) -> Reading:
     """Read the signed text (LF line ends, unflowed)."""
-    found = [decision for line in _own_lines(text) if (decision := _parse_line(line))]
+    found = [decision for line in own_lines(text) if (decision := _parse_line(line))]
     whole = _join_without_quote_marks(text)
     codes = tuple(dict.fromkeys(re.sub("[- ]", "", code) for code in _CODE.findall(whole)))
     rows = frozenset((int(seq), digest) for seq, digest in _QUOTED_ROW.findall(whole))
@@ -87,8 +87,8 @@ def read_decision(text: str) -> Reading:
     return Reading(decision, fault, codes, rows)
 
 
-def _own_lines(text: str) -> list[str]:
-    """The lines the officer wrote: folded and trimmed, without quotes and without anything from our marker line on."""
+def own_lines(text: str) -> list[str]:
+    """The lines the officer wrote: folded (NFKC) and trimmed, without quotes and anything from our marker line on."""
     own = []
     for line in text.split("\n"):
         folded = " ".join(unicodedata.normalize("NFKC", line).split())

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     RESUMED = "resumed"
     REPEATED = "repeated"  # the same decision again: the same answer, no second effect
     HELP = "help"
+    ANSWERED = "answered"  # an officer's command
+    RESENT = "resent"
 
     # met with silence
     AUTOMATIC = "automatic"
@@ -97,3 +99,8 @@ class Reason(StrEnum):
     NOT_ON_HOLD = "not_on_hold"
     SIGNATURE_REUSED = "signature_reused"
     NO_POLICY = "no_policy"
+
+    # officer commands
+    TWO_COMMANDS = "two_commands"
+    NOT_FOUND = "not_found"
+    NOTHING_TO_RESEND = "nothing_to_resend"
