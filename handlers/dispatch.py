@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from handlers import answer, apply, decide
+from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
@@ -31,4 +32,5 @@ HANDLERS = (
 
 def handle(mail: IncomingMail, ctx: Context) -> Handled:
     """What becomes of `mail`. Writes through `ctx.session`; the caller commits and sends."""
-    return next(handler for handler in HANDLERS if handler.takes(mail)).handle(mail, ctx)
+    handler = next(handler for handler in HANDLERS if handler.takes(mail))
+    return limit_answers(mail, handler.handle(mail, ctx), ctx)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from store.states import Filed
@@ -61,6 +61,22 @@ def was_sent_kind_since(session: Session, sender: str, kind: str, since: datetim
 
 def was_helped_today(session: Session, sender: str, now: datetime) -> bool:
     return was_sent_kind_since(session, sender, "help", now - timedelta(days=1))
+
+
+def count_refused(session: Session, sender: str | None, since: datetime, *, signed: bool) -> int:
+    """How many mails of this sender changed nothing after `since`, those met with silence by this count left out.
+
+    `signed`: those with an officer's good signature, else those without.
+    """
+    is_decision = Mail.kind == "decision"
+    query = select(func.count()).where(
+        Mail.sender == sender,
+        Mail.handled_at > since,
+        Mail.filed != Filed.DONE,
+        Mail.reason != "answered_often",
+        is_decision if signed else ~is_decision,
+    )
+    return session.scalar(query) or 0
 
 
 def count_attempt(session: Session, key: tuple[str, str, int, int], error: str, now: datetime) -> int:

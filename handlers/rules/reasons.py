@@ -26,6 +26,7 @@ class Reason(StrEnum):
     STRANGER = "stranger"
     DUPLICATE = "duplicate"  # the same bytes were handled before
     HELPED_TODAY = "helped_today"
+    ANSWERED_OFTEN = "answered_often"  # the breaker of loops: enough answers for one address
 
     # the mail as a whole
     TOO_LARGE = "too_large"
