@@ -3,6 +3,8 @@
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -92,10 +94,10 @@ def check_tsv(
     if found is None:
         known = ", ".join(judge.authority.register.institutions)
         _fail(f"no institution {institution!r} in the register; there are: {known}", code=2)
-    try:
-        report = check_file(judge, file, Kind(kind), found)
-    except ValueError:
+    if kind not in set(Kind):
         _fail(f"--kind takes issue, renew or revoke, not {kind!r}", code=2)
+    with _faults_told():
+        report = check_file(judge, file, Kind(kind), found)
     if as_json:
         _print_json(report.as_json())
     else:
@@ -118,7 +120,8 @@ def explain(
     judge = _open_judge(config)
     moment = _parse_moment(at) if at else None
     for path in mails:
-        explanation = explain_mail(judge, path, moment)
+        with _faults_told():
+            explanation = explain_mail(judge, path, moment)
         if as_json:
             _print_json(explanation.as_json())
         else:
@@ -181,7 +184,7 @@ def verify_journal(config: ConfigPath = _DEFAULT_CONFIG) -> None:
     from store import journal
     from store.transaction import reading
 
-    with reading(open_for_reading(_load_config(config))) as session:
+    with _faults_told(), reading(open_for_reading(_load_config(config))) as session:
         fault, head = journal.first_fault(session), journal.head(session)
     if fault:
         _fail(f"the journal does not hold: {fault}")
@@ -189,46 +192,52 @@ def verify_journal(config: ConfigPath = _DEFAULT_CONFIG) -> None:
 
 
 def _open_service(path: Path):  # type: ignore[no-untyped-def]
-    from bot.ca.protocol import CaFault
-    from bot.config import SecretFault
     from bot.logs import set_up_logging
-    from bot.openpgp.call import GpgFault
     from bot.schedule import Service
-    from bot.toml_file import TomlFault
     from bot.wiring import open_office
 
     config = _load_config(path)
     set_up_logging(config.log)
-    try:
+    with _faults_told():
         return Service(open_office(config))
-    except TomlFault as refused:
-        _fail("\n".join(str(fault) for fault in refused.faults))
-    except (CaFault, SecretFault, GpgFault) as fault:
-        _fail(f"{fault}\n`ringi check` examines every part.")
 
 
 def _open_judge(path: Path) -> "Judge":
     from bot.explain import open_for_reading
-    from bot.toml_file import TomlFault
     from bot.wiring import open_judge
 
     config = _load_config(path)
-    try:
+    with _faults_told():
         return open_judge(config, open_for_reading(config))
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """What keeps a command from its work is told in a line, and not by a traceback."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from bot.ca.protocol import CaFault
+    from bot.config import SecretFault
+    from bot.openpgp.call import GpgFault
+    from bot.toml_file import TomlFault
+
+    try:
+        yield
     except TomlFault as refused:
         _fail("\n".join(str(fault) for fault in refused.faults))
+    except (CaFault, SecretFault, GpgFault) as fault:
+        _fail(f"{fault}\n`ringi check` examines every part.")
+    except SQLAlchemyError as error:
+        _fail(f"the store can't be used: {str(error).splitlines()[0]}\n`ringi check` examines every part.")
 
 
 def _load_config(path: Path) -> "Config":
     from bot.config import load_config
-    from bot.toml_file import TomlFault
 
     if not path.exists():
         _fail(f"{path} does not exist; `ringi init` makes one, --config names another", code=2)
-    try:
+    with _faults_told():
         return load_config(path)
-    except TomlFault as refused:
-        _fail("\n".join(str(fault) for fault in refused.faults))
 
 
 def _parse_moment(text: str) -> datetime:

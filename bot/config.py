@@ -212,6 +212,8 @@ def read_secret(path: Path) -> str:
         return path.read_text(encoding="utf-8").partition("\n")[0]
     except OSError as error:
         raise SecretFault(f"{path}: {error.strerror}", temporary=False) from error
+    except UnicodeDecodeError as error:
+        raise SecretFault(f"{path} is not UTF-8 text", temporary=False) from error
 
 
 def run_for_secret(command: str, seconds: int) -> str:

@@ -124,7 +124,8 @@ def _environment(home: Path) -> dict[str, str]:
 
 def _start_fault(gpg: str, error: OSError) -> GpgFault:
     missing = isinstance(error, FileNotFoundError | PermissionError)
-    return GpgFault(f"gpg cannot be started ({gpg}): {error.strerror}", temporary=not missing)
+    hint = "; is GnuPG installed (apt-get install gnupg)?" if missing else ""
+    return GpgFault(f"gpg cannot be started ({gpg}): {error.strerror}{hint}", temporary=not missing)
 
 
 def _collect(process: subprocess.Popen[bytes], stdin: bytes, reading: int, limit: float) -> bytes:
