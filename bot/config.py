@@ -15,6 +15,7 @@ from handlers.rules.profile import DEFAULT_PROFILES, Profile
 from handlers.rules.register import Address
 
 Security = Literal["tls", "starttls", "none"]
+NotDownloadedDays = Annotated[int, Field(ge=1, le=365)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -142,6 +143,7 @@ class Config(_Strict):
     strict_jisx0208: bool = False
     lapse_working_days: Annotated[int, Field(ge=1, le=90)] = 10
     hold_days: Annotated[int, Field(ge=1, le=365)] = 30
+    not_downloaded_days: tuple[NotDownloadedDays, NotDownloadedDays] = (7, 14)  # the applicant, the officers
     holidays: tuple[date, ...] = ()
     utc_offset_hours: Annotated[int, Field(ge=-12, le=14)] = 9
     imap: Imap
@@ -172,6 +174,7 @@ class Config(_Strict):
             strict_jisx0208=self.strict_jisx0208,
             lapse_working_days=self.lapse_working_days,
             hold_days=self.hold_days,
+            not_downloaded_days=self.not_downloaded_days,
             repeat_minutes=self.web.repeat_minutes,
             holidays=frozenset(self.holidays),
             utc_offset_hours=self.utc_offset_hours,

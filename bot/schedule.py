@@ -24,9 +24,10 @@ from bot.wiring import Office, utc_now, web_deps
 from handlers.alarm import alarm
 from handlers.lapse import end_holds, lapse_overdue
 from handlers.notices import MonitorAlarm
+from handlers.remind import is_anything_due, remind
 from store import leases, outbox
 from store.tables import Outgoing
-from store.transaction import writing
+from store.transaction import reading, writing
 
 log = structlog.get_logger()
 _LEASE = "round"
@@ -154,6 +155,7 @@ class Service:
             self._must_sweep = False
         certificates = office.certifier.certify_all(self._is_wanted)
         revoked = office.revoker.revoke_all(self._is_wanted)
+        self._remind()
         sent, fault = self._deliver()
         with writing(office.engine) as session:
             leases.release_lease(session, _LEASE, office.holder)
@@ -211,6 +213,17 @@ class Service:
         with writing(self._office.engine) as session:
             ctx = self._office.judge.context(session)
             self._office.post.queue(session, [*end_holds(ctx), *lapse_overdue(ctx)], ctx.now)
+
+    def _remind(self) -> None:
+        """What came due by time. The write lock is taken only if there is something."""
+        while self._is_wanted() and self._is_anything_due():
+            with writing(self._office.engine) as session:
+                ctx = self._office.judge.context(session)
+                self._office.post.queue(session, remind(ctx), ctx.now)
+
+    def _is_anything_due(self) -> bool:
+        with reading(self._office.engine) as session:
+            return is_anything_due(self._office.judge.context(session))
 
     def _renew_lease(self) -> bool:
         with writing(self._office.engine) as session:

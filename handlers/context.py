@@ -27,6 +27,7 @@ class Desk:
     strict_jisx0208: bool = False
     lapse_working_days: int = 10
     hold_days: int = 30
+    not_downloaded_days: tuple[int, int] = (7, 14)  # when the applicant and when the officers are told
     repeat_minutes: int = 10  # how long a used download URL still answers
     holidays: frozenset[date] = field(default_factory=frozenset)
     utc_offset_hours: int = 9  # the day people mean, in numbers, deadlines and mails: JST

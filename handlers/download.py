@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from handlers.audience import institution_of, to_officers_of
 from handlers.context import Context, Desk
-from handlers.notices import MonitorAlarm, Notice, OfficerDownloaded, to_officer
-from handlers.rules.register import Institution
+from handlers.notices import MonitorAlarm, Notice, OfficerDownloaded
+from handlers.plan import drop_fetching
+from handlers.renewed import tell_of_renewal
 from store import journal
 from store.applications import move_entries
 from store.downloads import find_url, mark_used
@@ -131,21 +133,19 @@ def _record(ctx: Context, certificate: Certificate, der: bytes) -> tuple[Notice,
     # a second URL for a certificate that was fetched before is no news to the officers
     if not move_entries(ctx.session, [entry], EntryState.ISSUED, EntryState.DOWNLOADED):
         return ()
+    certificate.downloaded_at = ctx.now
+    drop_fetching(ctx, certificate)
+    notices: tuple[Notice, ...] = ()
+    if institution_of(ctx, entry) is None:
+        notices = _alarms(ctx, entry.number, entry.application.institution)
+    if certificate.replaces is not None:
+        return (*notices, *tell_of_renewal(ctx, certificate, certificate.replaces))
     letter = OfficerDownloaded(
         number=entry.number,
         dn=_dn(x509.load_der_x509_certificate(der)),
         serial=int(certificate.serial),
     )
-    institution = ctx.register.institutions.get(entry.application.institution)
-    if institution is None:
-        return _alarms(ctx, entry.number, entry.application.institution)
-    return _to_all_officers(institution, letter)
-
-
-def _to_all_officers(institution: Institution, letter: OfficerDownloaded) -> tuple[Notice, ...]:
-    # officers who share an address get one mail there
-    notices = (to_officer(institution, o, letter, number=letter.number) for o in institution.officers)
-    return tuple({notice.to: notice for notice in notices}.values())
+    return (*notices, *to_officers_of(ctx, entry, letter))
 
 
 def _alarms(ctx: Context, number: str, institution: str) -> tuple[Notice, ...]:

@@ -23,11 +23,11 @@ class DueKind(StrEnum):
     REVOKE_OLD = "re-notice"  # a new serial: the one it replaces is still valid
 
 
-def plan_due(session: Session, kind: str, what: str, due_at: datetime) -> None:
+def plan_due(session: Session, kind: DueKind, what: str, due_at: datetime) -> None:
     """Note it, unless the very same was ever noted: a thing planned or done twice is done once."""
     known = exists().where(Due.kind == kind, Due.what == what, Due.due_at == due_at)
     if not session.scalar(select(known)):
-        session.add(Due(kind=str(kind), what=what, due_at=due_at))
+        session.add(Due(kind=kind, what=what, due_at=due_at))
         session.flush()
 
 
@@ -59,10 +59,6 @@ def done(session: Session, due: Due, now: datetime) -> None:
     )
 
 
-def drop_dues(session: Session, what: str, kinds: Collection[str]) -> None:
+def drop_dues(session: Session, what: str, kinds: Collection[DueKind]) -> None:
     """Forget what is still open of these kinds about `what`: its ground is gone."""
-    session.execute(
-        delete(Due).where(
-            Due.what == what, Due.kind.in_([str(kind) for kind in kinds]), Due.done_at.is_(None)
-        )
-    )
+    session.execute(delete(Due).where(Due.what == what, Due.kind.in_(kinds), Due.done_at.is_(None)))

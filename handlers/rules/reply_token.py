@@ -7,7 +7,8 @@ _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 _GROUPS, _SIZE = 4, 4
 RANDOM_BYTES = 16
 _FORM = re.compile(
-    rf"(?<![0-9A-Z-])[{_ALPHABET}]{{{_SIZE}}}(?:-[{_ALPHABET}]{{{_SIZE}}}){{{_GROUPS - 1}}}(?![0-9A-Z-])", re.I
+    rf"(?<![0-9A-Z-])[{_ALPHABET}]{{{_SIZE}}}(?:-[{_ALPHABET}]{{{_SIZE}}}){{{_GROUPS - 1}}}(?![0-9A-Z-])",
+    re.I,
 )
 
 
