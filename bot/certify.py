@@ -15,21 +15,20 @@ from sqlalchemy.orm import Session
 
 from bot.ca.protocol import Ca, CaFault
 from bot.post import Post
+from bot.prove import prove
 from bot.reading import Reader
 from handlers import issue
 from handlers.context import Context
-from handlers.incoming import MailKey
-from handlers.proof import Proven, proven_rows
 from handlers.rules.order import IssueOrder
 from handlers.rules.row_errors import Code, RowError, row_error
-from store import applications, certificates, inbox
-from store.states import Verb
+from store import applications, certificates
+from store.states import Kind
 from store.tables import Application, Certificate
 from store.transaction import reading, writing
 
 log = structlog.get_logger()
 _APPLICATIONS_AT_ONCE = 20
-_NOWHERE = MailKey("", "", 0, 0)  # a decision read again from the store
+_KINDS = (Kind.ISSUE, Kind.RENEW)  # revocations are bot.revoke's
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Certifier:
     def _plan(self) -> bool:
         """Commit the intents for some applications; False if nothing was waiting."""
         with reading(self.engine) as session:
-            waiting = applications.with_approved_entries(session, _APPLICATIONS_AT_ONCE)
-            proven = {a.number: self._prove(session, a) for a in waiting}
+            waiting = applications.with_approved_entries(session, _APPLICATIONS_AT_ONCE, _KINDS)
+            proven = {a.number: prove(session, a, self.reader()) for a in waiting}
         if not proven:
             return False
         issuer = issue.Issuer(self.ca.issuer, _last_second(self.ca))
@@ -62,23 +61,13 @@ class Certifier:
                 self.post.queue(session, issue.plan(ctx, application, rows, issuer), ctx.now)
         return True
 
-    def _prove(self, session: Session, application: Application) -> Proven:
-        """Verify every approving signature once more, with the keys as they are now."""
-        proven = {}
-        for decision in applications.decisions_on(session, application.number):
-            if decision.verb is Verb.APPROVE:
-                raw = inbox.blob(session, decision.mail_sha256)
-                mail = self.reader().read(raw, _NOWHERE, decision.decided_at)
-                proven[decision.id] = proven_rows(application, decision, mail)
-        return proven
-
     def _finish(self) -> int:
         """Call the CA for every committed intent, outside any transaction, then store what it gave in one."""
         with reading(self.engine) as session:
             ctx = self.context(session)
             intents = certificates.unsigned(session, 10_000)
             by_number = {c.entry.number: c.entry.application for c in intents}
-            proven = {number: self._prove(session, a) for number, a in by_number.items()}
+            proven = {number: prove(session, a, self.reader()) for number, a in by_number.items()}
             orders = [(c.id, issue.order_for(ctx, c, proven[c.entry.number])) for c in intents]
         answers = [(intent, self._ask(order)) for intent, order in orders]
         return self._record(answers) if answers else 0

@@ -114,6 +114,7 @@ class Ca(_Strict):
     crl_url: str | None = None
     issuer_url: str | None = None  # AIA caIssuers
     ocsp_url: str | None = None
+    crl_days: Annotated[int, Field(ge=1, le=365)] = 7  # nextUpdate; a new list is signed at half of it
 
 
 class Web(_Strict):

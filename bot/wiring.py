@@ -19,6 +19,7 @@ from bot.intake import Intake
 from bot.openpgp.keys import BotKey
 from bot.post import Post
 from bot.reading import Reader
+from bot.revoke import Revoker
 from bot.web.app import WebDeps
 from handlers.context import Context
 from store import meta
@@ -54,6 +55,7 @@ class Office:
     post: Post
     intake: Intake
     certifier: Certifier
+    revoker: Revoker
     holder: str  # of leases: this process and no other
 
     @property
@@ -90,6 +92,7 @@ def open_office(config: Config) -> Office:
         post=post,
         intake=Intake(judge.engine, config.imap, post, reader, judge.context, utc_now),
         certifier=Certifier(judge.engine, ca, post, reader, judge.context),
+        revoker=Revoker(judge.engine, ca, post, reader, judge.context, config.ca.crl_days),
         holder=name_holder(),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from handlers.incoming import IncomingMail
 from handlers.rules.approval import read_decision
-from store.states import Verb
+from store.states import Kind, Verb
 from store.tables import Application, Decision
 
 # decision id -> the SEQs whose approval its signature proves
@@ -22,6 +22,7 @@ def proven_rows(application: Application, decision: Decision, mail: IncomingMail
     holds = (
         line is not None
         and line.verb is Verb.APPROVE
+        and line.is_revocation == (application.kind is Kind.REVOKE)
         and reading.codes == (application.code,)
         and decision.code == application.code
         and signature.institution == application.institution

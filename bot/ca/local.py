@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from bot.ca.protocol import CaFault, IssueOrder
+from bot.ca.crl import sign_crl
+from bot.ca.protocol import CaFault, IssueOrder, Revoked
 from bot.config import Ca as CaSettings
 
 CaKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -116,6 +117,14 @@ class LocalCa:
         digest = _DIGESTS[order.profile.digest]
         certificate = builder.sign(self._key, digest, ecdsa_deterministic=is_deterministic)
         return certificate.public_bytes(Encoding.DER)
+
+    def crl(
+        self, revoked: Sequence[Revoked], *, number: int, this_update: datetime, next_update: datetime
+    ) -> bytes:
+        """Sign a complete list; CaFault: the CA's certificate is not for lists, or an entry can't stand in one."""
+        issuer = self._chain[0]
+        extensions = (x509.CRLNumber(number), _authority_key(issuer))
+        return sign_crl(self._key, issuer, extensions, revoked, this_update, next_update)
 
     def _check(self, order: IssueOrder, public_key: LeafKey) -> None:
         if order.serial not in _SERIALS:

@@ -1,10 +1,12 @@
 """What Ringi asks of a certification authority: values in, values out, so that it can live in another process."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
-from handlers.rules.order import IssueOrder
+from handlers.rules.order import IssueOrder, Revoked
 
-__all__ = ["Ca", "CaFault", "IssueOrder"]
+__all__ = ["Ca", "CaFault", "IssueOrder", "Revoked"]
 
 
 class CaFault(Exception):
@@ -30,3 +32,8 @@ class Ca(Protocol):
 
     def find(self, serial: int) -> bytes | None:
         """The certificate with this serial if the CA is known to have signed it; a CA that keeps nothing: None."""
+
+    def crl(
+        self, revoked: Sequence[Revoked], *, number: int, this_update: datetime, next_update: datetime
+    ) -> bytes:
+        """Sign a complete revocation list of what this key issued; DER. Raises CaFault."""

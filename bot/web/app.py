@@ -34,6 +34,7 @@ from bot.web.render import Pages
 from handlers.context import Context
 from handlers.download import Gone, download, look
 from handlers.notices import Notice
+from store import crls
 from store.tables import Meta
 from store.transaction import reading, writing
 
@@ -81,6 +82,7 @@ def make_app(deps: WebDeps) -> Starlette:
             ("/d/{token}", site.deliver, ["POST"]),
             ("/d/{token}", site.options, ["OPTIONS"]),
             ("/ca.cer", site.issuer, ["GET"]),
+            ("/ca.crl", site.revocations, ["GET"]),
             ("/health", site.health, ["GET"]),
         )
     ]
@@ -153,6 +155,19 @@ class _Site:
     async def issuer(self, request: Request) -> Response:
         """The issuing certificate, where AIA caIssuers points (RFC 5280 4.2.2.1)."""
         return Response(self.deps.chain[0], media_type="application/pkix-cert")
+
+    async def revocations(self, request: Request) -> Response:
+        """The newest revocation list, where the CRL distribution point points (RFC 5280 4.2.1.13)."""
+
+        def ask() -> bytes | None:
+            with reading(self.deps.engine) as session:
+                newest = crls.newest(session)
+                return newest.der if newest else None
+
+        der = await _in_thread(self._reads, ask)
+        if der is None:
+            return PlainTextResponse("Not found\n", 404)
+        return Response(der, media_type="application/pkix-crl")
 
     async def health(self, request: Request) -> Response:
         """200 if the store answers."""

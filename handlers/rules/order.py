@@ -1,4 +1,4 @@
-"""What the CA is asked to sign: everything that decides a certificate's bytes."""
+"""What the CA is asked to sign: everything that decides the bytes of a certificate or of a revocation list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,15 @@ class IssueOrder:
     profile: Profile
     not_before: datetime
     not_after: datetime
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """One line of a revocation list. `reason`: 0, 1, 3, 4 or 5 (RFC 5280 5.3.1)."""
+
+    serial: int
+    revoked_at: datetime
+    reason: int
 
 
 def public_key_of(csr_der: bytes) -> bytes:
