@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.rules.columns import ISSUE_COLUMNS
+from handlers.rules.columns import (
+    COLUMNS_OF,
+    CONTACT_COLUMNS,
+    ISSUE_COLUMNS,
+    RENEW_COLUMNS,
+    REVOKE_COLUMNS,
+    Column,
+    column_name,
+    english_name,
+)
 from handlers.rules.error_words import all_words, codes_with_words
-from handlers.rules.row_errors import Code, RowError, row_error, show_value
+from handlers.rules.row_errors import Code, RowError, name_columns, row_error, show_value
 
 CELL = re.compile(r"^(\d+):(?:(\d+)\.([^,]*))?,(.*)$")
 
@@ -67,7 +76,7 @@ def test_every_code_has_words_and_every_words_a_code() -> None:
 
 
 @pytest.mark.parametrize("code", list(Code))
-@pytest.mark.parametrize("column", [None, 1, 7, 10, 13])
+@pytest.mark.parametrize("column", [None, 1, 4, 7, 10, 13])
 def test_every_error_renders_in_both_languages(code: Code, column: int | None) -> None:
     error = row_error(code, column, "甲", "乙")
     name = None if column is None else ISSUE_COLUMNS[column - 1]
@@ -104,6 +113,7 @@ def test_a_code_may_say_different_things_of_different_columns() -> None:
     assert "メール形式" in row_error(Code.FORM, 10, "x").cell("ja")
     assert "FQDN" in row_error(Code.DUPLICATE, 11, "1").cause("ja")
     assert "鍵" in row_error(Code.DUPLICATE, 7, "1").cause("ja")
+    assert "シリアル番号" in row_error(Code.DUPLICATE, 4, "1").cause("ja")
 
 
 def test_warnings_begin_at_950() -> None:
@@ -117,9 +127,44 @@ def test_a_remedy_says_what_to_write() -> None:
 
 
 def test_a_name_from_another_grid_stays_as_it_is() -> None:
-    error = RowError(201, 4, "失効対象証明書シリアル番号")
-    assert error.cell("ja").startswith("201:4.失効対象証明書シリアル番号,")
-    assert error.cell("en").startswith("201:4.失効対象証明書シリアル番号,")
+    error = RowError(201, 11, "利用者氏名")
+    assert error.cell("ja").startswith("201:11.利用者氏名,")
+    assert error.cell("en").startswith("201:11.利用者氏名,")
+
+
+@pytest.mark.parametrize(
+    ("columns", "ja", "en"),
+    [
+        (RENEW_COLUMNS, "失効対象証明書シリアル番号", "serial number of the certificate to revoke"),
+        (REVOKE_COLUMNS, "失効対象証明書シリアル番号", "serial number of the certificate to revoke"),
+        (CONTACT_COLUMNS, "シリアル番号", "certificate serial number"),
+        (ISSUE_COLUMNS, "予約", "reserved"),
+    ],
+)
+def test_column_4_has_the_name_that_its_kind_gives_it(columns: tuple[Column, ...], ja: str, en: str) -> None:
+    error = row_error(Code.NOT_DIGITS, 4, columns=columns)
+    assert error.cell("ja") == f"204:4.{ja},半角数字で入力してください。"
+    assert error.cell("en") == f"204:4.{en},Not half-width digits."
+    plain = (row_error(Code.NOT_DIGITS, 4), row_error(Code.ENCODING))
+    assert name_columns(plain, columns) == (error, row_error(Code.ENCODING))
+
+
+@pytest.mark.parametrize("columns", [*COLUMNS_OF.values(), CONTACT_COLUMNS])
+def test_every_table_has_the_thirteen_columns_of_the_grid_with_names_in_both_languages(
+    columns: tuple[Column, ...],
+) -> None:
+    assert [column.number for column in columns] == list(range(1, 14))
+    assert [column_name(n, columns) for n in range(15)] == [None, *(c.name for c in columns), None]
+    for column in columns:
+        assert english_name(column.name) == column.english
+        assert not (column.required and column.reserved)
+
+
+def test_a_serial_in_hexadecimal_is_told_to_be_decimal() -> None:
+    error = row_error(Code.NOT_DIGITS, 4, columns=RENEW_COLUMNS)
+    assert "10進数" in error.remedy("ja")
+    assert "decimal" in error.remedy("en")
+    assert "10進数" not in row_error(Code.NOT_DIGITS, 2).remedy("ja")
 
 
 def test_INJ1_what_cannot_be_seen_is_spelled_out() -> None:

@@ -16,6 +16,7 @@ from handlers.rules.tsv import (
     guess_kind,
     read_row,
     read_tsv,
+    write_row,
 )
 from store.states import Kind
 from tests.rules.issue_rows import good_cells
@@ -185,6 +186,10 @@ REVOKE = "CN=a\t\t\t1911649278160095962\t0\tコメント\t\t\t\ttaro@example.ac.
         ([RENEW, RENEW], Kind.RENEW),
         ([REVOKE], Kind.REVOKE),
         ([REVOKE + "\t\t\t"], Kind.REVOKE),
+        ([REVOKE.replace("\t1911649278160095962", "\t")], Kind.REVOKE),
+        (["\t".join(good_cells(c7=" "))], Kind.ISSUE),
+        (["\t".join(good_cells(c4="1", c7="\u3000"))], Kind.RENEW),
+        (["\t".join(good_cells(c2=" ", c7=" "))], Kind.REVOKE),
         ([ISSUE, REVOKE], None),
         ([ISSUE, RENEW], None),
         (["hello", "this is a letter"], None),
@@ -192,8 +197,22 @@ REVOKE = "CN=a\t\t\t1911649278160095962\t0\tコメント\t\t\t\ttaro@example.ac.
         ([], None),
     ],
 )
-def test_the_kind_shows_in_columns_4_and_7(lines: list[str], kind: Kind | None) -> None:
+def test_the_kind_shows_in_columns_2_4_and_7(lines: list[str], kind: Kind | None) -> None:
     assert guess_kind(read("\n".join(lines).encode("cp932")).rows) is kind
+
+
+def test_a_written_row_is_read_again() -> None:
+    data = write_row(("申請 ～太郎", "", "①", ""))
+    assert data == "申請 ～太郎\t\t①\t\r\n".encode("cp932")
+    file = read(data * 2)
+    assert [row.fields for row in file.rows] == [("申請 ～太郎", "", "①", "")] * 2
+    assert file.encoding == "CP932"
+
+
+@pytest.mark.parametrize("cell", ["a\tb", "a\nb", "a\r", "\x00", "\x1b", "\x7f", "佐\U00020000", "ü"])
+def test_INJ3_a_cell_that_would_break_the_row_is_not_written(cell: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        write_row(("a", cell))
 
 
 fragments = st.sampled_from(
