@@ -37,6 +37,7 @@ class Attachment:
 class SignedContent:
     """What stands inside one signature and nothing else.
 
+    `signed_sha256`: of `signed_bytes`; of an inline block: of its text, which alone the signature covers.
     `text` is the first leaf, decoded strictly and unflowed, lines ended by LF; None with `text_fault` saying why.
     `sender` is the signed part's own From address where it repeats one (RFC 9788), else None.
     """

@@ -6,7 +6,7 @@ A signature counts only for a whole mail, and only the signed bytes are read. No
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.mime.address import read_mailbox
 from bot.mime.clearsigned import find_block, is_one_signature_block, is_output_of, unescape
@@ -198,7 +198,8 @@ def read_inline_content(entity: SignedEntity, output: bytes) -> SignedContent | 
     if octets is None or not is_output_of(output, octets):
         return Reason.BROKEN_SIGNED_MAIL
     text = _check_text(octets, "iso-2022-jp" if b"\x1b" in octets else "utf-8")
-    return _make_content(entity, text, None, ())
+    # of the text alone: anybody may change the armor around a good signature
+    return replace(_make_content(entity, text, None, ()), signed_sha256=hashlib.sha256(octets).hexdigest())
 
 
 def _find_fault(root: Entity) -> Reason | None:

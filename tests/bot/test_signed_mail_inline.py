@@ -151,6 +151,22 @@ def test_SM9_the_charset_of_a_block_is_told_by_the_signed_bytes_alone() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"SIGNATURE-----\r\n\r\n", b"SIGNATURE-----\r\nComment: again\r\n\r\n"),
+        (b"APPROVE\r\n", b"APPROVE \t\r\n"),
+        (b"=AAAA\r\n", b""),
+    ],
+    ids=["armor header", "blanks at a line's end", "checksum"],
+)
+def test_AP1_a_block_sent_again_in_other_armor_is_the_same_signed_text(old: bytes, new: bytes) -> None:
+    again = BLOCK.replace(old, new)
+    assert again != BLOCK
+    contents = [read_inline_content(entity(block), OUTPUT) for block in (BLOCK, again)]
+    assert len({c.signed_sha256 for c in contents if isinstance(c, SignedContent)}) == 1
+
+
 def test_the_inline_sample_is_read() -> None:
     block = entity_of(sample("0011"))
     output = "承認します。\n\n--\nHikaru\n> 承認コード: 0123abcd 4567ef01 89ab2345 cdef6789\n".encode()
