@@ -16,7 +16,10 @@ _WRITE_LOCK = 7209_4761  # any number that no other program uses in the same Pos
 
 def open_store(url: str) -> Engine:
     """An engine for `url`. SQLite: WAL, synchronous=FULL, foreign keys on, 30 s busy time-out."""
-    engine = create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
+    # an error must not carry the values: rows hold download URLs and people's mails, and errors are logged
+    engine = create_engine(
+        url, connect_args={"timeout": 30} if url.startswith("sqlite") else {}, hide_parameters=True
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         # pysqlite's own BEGIN comes too late; `begin` below says which kind it must be

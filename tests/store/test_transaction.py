@@ -8,9 +8,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from store import meta
-from store.tables import Base, Lease
+from store.tables import Base, Lease, Meta
 from store.transaction import open_store, reading, upgrade, writing
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -32,6 +33,15 @@ def test_sqlite_is_durable_and_keeps_foreign_keys(tmp_path: Path) -> None:
     with reading(engine) as session:
         found = [session.execute(text(f"PRAGMA {name}")).scalar() for name in names]
     assert found == ["wal", 2, 1]
+    engine.dispose()
+
+
+def test_INJ4_an_error_of_the_store_does_not_carry_the_values(tmp_path: Path) -> None:
+    engine = open_store(f"sqlite:///{tmp_path / 'ringi.db'}")
+    upgrade(engine)
+    with pytest.raises(IntegrityError) as error, writing(engine) as session:
+        session.add_all(Meta(name="twice", value="https://ra.example.ac.jp/d/secret") for _ in range(2))
+    assert "secret" not in str(error.value)
     engine.dispose()
 
 
