@@ -5,6 +5,7 @@ import re
 from bot.mime.header import Headers
 
 REFERENCES = 20
+LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path, less its brackets
 
 _ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,20}"
 _ENCODED_WORD = re.compile(r"=\?[^?\s<>]+\?[bBqQ]\?[^?\s<>]*\?=")
@@ -20,8 +21,14 @@ _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 def read_mailbox(value: str) -> str | None:
     """The address of a raw From value that is exactly one mailbox, in lower case, else None (ID1).
 
-    Names are read past, never used. `a@x <b@y>`, groups, lists, routes and quoted local parts are refused.
+    Names are read past, never used. `a@x <b@y>`, groups, lists, routes and quoted local parts are refused, and
+    what no server could deliver to.
     """
+    address = _read_one(value)
+    return address if address and len(address) <= LONGEST_ADDRESS else None
+
+
+def _read_one(value: str) -> str | None:
     plain = _ENCODED_WORD.sub("_", value).strip()
     if twice := _TWICE.fullmatch(plain):
         return twice[1].lower() if twice[1].lower() == twice[2].lower() else None

@@ -69,6 +69,13 @@ def test_ID1_a_from_that_two_programs_read_differently_is_nobody(value: str) -> 
     assert (mail.sender, mail.fault, mail.text) == (None, Reason.BAD_FROM, "")
 
 
+def test_ID1_an_address_that_no_server_delivers_to_is_nobody() -> None:
+    longest = "a@" + ".".join(["b" * 49] * 5) + "bbb"
+    assert len(longest) == 254
+    assert read(f"From: {longest}\r\n\r\nx".encode()).sender == longest
+    assert read(f"From: {longest}b\r\n\r\nx".encode()).fault is Reason.BAD_FROM
+
+
 def test_ID1_sender_and_reply_to_are_ignored() -> None:
     mail = read(b"Sender: c@z.jp\r\nReply-To: d@z.jp\r\nFrom: b@y.jp\r\n\r\nx")
     assert mail.sender == "b@y.jp"
