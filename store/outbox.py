@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, defer
 
 from store.states import OutboxState
@@ -14,6 +14,8 @@ _GIVE_UP_AFTER = timedelta(days=5)
 # a mail that met a long outage still gets its hour of tries, e.g. against greylisting
 _FEWEST_ATTEMPTS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0  # seconds
+# nothing waits longer (a pause and its jitter): what is due later than that was queued by a clock that ran ahead
+_FARTHEST = timedelta(seconds=_LONGEST_PAUSE * 1.5)
 
 
 def enqueue(
@@ -47,7 +49,7 @@ def due(session: Session, now: datetime, limit: int) -> list[Outgoing]:
     """What may be sent now, the longest due first; `data` is read when it is touched."""
     found = session.scalars(
         select(Outgoing)
-        .where(Outgoing.state.in_(_WAITING), Outgoing.due_at <= now)
+        .where(Outgoing.state.in_(_WAITING), or_(Outgoing.due_at <= now, Outgoing.due_at > now + _FARTHEST))
         .order_by(Outgoing.due_at, Outgoing.id)
         .limit(limit)
         .options(defer(Outgoing.data))
@@ -58,7 +60,7 @@ def due(session: Session, now: datetime, limit: int) -> list[Outgoing]:
 def begin(session: Session, id: int, now: datetime) -> Outgoing | None:
     """Say that sending starts now; commit before the first byte. None if another process was faster."""
     outgoing = session.get(Outgoing, id)
-    if outgoing is None or outgoing.state not in _WAITING or outgoing.due_at > now:
+    if outgoing is None or outgoing.state not in _WAITING or now < outgoing.due_at <= now + _FARTHEST:
         return None
     outgoing.state = OutboxState.SENDING
     outgoing.attempts += 1

@@ -52,6 +52,15 @@ def _fail(session: Session, id: int, now: datetime, times: int) -> Outgoing:
     return outgoing
 
 
+def test_a_mail_queued_by_a_clock_that_ran_ahead_goes_out_once_the_clock_is_right(session: Session) -> None:
+    queued = _queue(session, now=NOW + 365 * DAY)
+    assert [mail.id for mail in outbox.due(session, NOW, 10)] == [queued.id]
+    assert outbox.begin(session, queued.id, NOW)
+    retried = outbox.mark_retry(session, queued.id, NOW, "450 later", 0.999)
+    assert outbox.due(session, NOW, 10) == []
+    assert outbox.begin(session, retried.id, NOW) is None
+
+
 def test_a_queued_mail_is_due_at_once_with_the_bytes_it_was_frozen_with(session: Session) -> None:
     queued = _queue(session)
     session.expire_all()
