@@ -159,8 +159,9 @@ class Issued:
         *,
         also: tuple[str, ...] = (),
         expires_at: datetime | None = None,
+        replaces: int | None = None,
     ) -> str:
-        """One more issued row with its certificate; the token of its URL."""
+        """One more issued row with its certificate; the token of its URL. `replaces`: the SEQ it renews."""
         self._rows += 1
         with self.writing() as ctx:
             entry = _entry(self._rows, fqdn)
@@ -174,17 +175,27 @@ class Issued:
                 not_before=NOW,
                 not_after=NOW + timedelta(days=396, seconds=-1),
                 der=a_certificate(fqdn, serial, also),
-                issued_at=NOW,
+                issued_at=self.now,
             )
+            if replaces is not None:
+                certificate.replaces = self.certificate(ctx, replaces)
             ctx.session.add(certificate)
             ctx.session.flush()
             return self._give_url(ctx, certificate, expires_at)
 
+    def certificate(self, ctx: Context, seq: int) -> Certificate:
+        return ctx.session.query(Certificate).join(Entry).filter(Entry.seq == seq).one()
+
+    def change_certificate(self, seq: int, **changes: object) -> None:
+        """As a revocation, or an edit of its dates, would."""
+        with self.writing() as ctx:
+            for name, value in changes.items():
+                setattr(self.certificate(ctx, seq), name, value)
+
     def issue_url_again(self, seq: int = 1) -> str:
         """A second URL for the certificate of a row, as an officer may order it."""
         with self.writing() as ctx:
-            certificate = ctx.session.query(Certificate).join(Entry).filter(Entry.seq == seq).one()
-            return self._give_url(ctx, certificate, None)
+            return self._give_url(ctx, self.certificate(ctx, seq), None)
 
     def _give_url(self, ctx: Context, certificate: Certificate, expires_at: datetime | None) -> str:
         token = new_token(ctx.random)

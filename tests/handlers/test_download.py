@@ -1,5 +1,6 @@
 """Looking at and fetching a certificate by its one-time URL."""
 
+import hashlib
 import json
 import secrets
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 
 from handlers.download import Delivered, Gone, Waiting, download, look, new_token, url_deadline
 from handlers.incoming import Scheme
-from handlers.notices import MonitorAlarm, OfficerDownloaded
-from store import journal
+from handlers.notices import ApplicantDownloaded, MonitorAlarm, OfficerDownloaded, OfficerRenewalDownloaded
+from store import inbox, journal, reply_tokens, returned_tsvs
 from store.states import EntryState
-from store.tables import Certificate, Entry
+from store.tables import Certificate, Due, Entry
 from tests.issued import DESK, NOW, TESTKIKAN, Issued, a_register, an_officer
 
 DN = ("CN=test1.example.ac.jp", "O=testkikan", "L=Chiyoda-ku", "ST=Tokyo", "C=JP")
@@ -175,6 +176,119 @@ def test_the_monitors_hear_of_a_fetch_whose_institution_left_the_register(issued
     assert isinstance(done, Delivered)
     assert [n.to for n in done.notices] == ["watch@example.ac.jp"]
     assert isinstance(done.notices[0].letter, MonitorAlarm)
+
+
+def renewal(issued: Issued) -> str:
+    """Row 2 renews row 1; the token of its URL."""
+    issued.issue()
+    return issued.issue(replaces=1)
+
+
+def open_kinds(issued: Issued) -> list[tuple[str, str, int]]:
+    """(kind, serial, days from now) of what is planned."""
+    with issued.reading() as ctx:
+        dues = ctx.session.query(Due).filter(Due.done_at.is_(None)).order_by(Due.due_at)
+        return [(due.kind, due.what, (due.due_at - issued.now).days) for due in dues]
+
+
+def test_a_new_certificate_s_download_is_noted_and_plans_nothing(issued: Issued) -> None:
+    fetch(issued, issued.issue())
+    with issued.reading() as ctx:
+        assert issued.certificate(ctx, 1).downloaded_at == NOW
+    assert open_kinds(issued) == []
+
+
+def test_a_renewal_s_download_brings_the_officers_the_revocation_tsv(issued: Issued) -> None:
+    done = fetch(issued, renewal(issued))
+    assert isinstance(done, Delivered)
+    to_officers = [n for n in done.notices if isinstance(n.letter, OfficerRenewalDownloaded)]
+    assert [n.to for n in to_officers] == ["suzuki@testkikan.example.ac.jp", "tanaka@testkikan.example.ac.jp"]
+    for notice in to_officers:
+        assert notice.letter == OfficerRenewalDownloaded("A-20261122-0001", DN, SERIAL + 1, SERIAL, True)
+        assert notice.sign is Scheme.OPENPGP
+        (tsv,) = notice.attachments
+        assert tsv.name == "1000000000000000000001-test1.example.ac.jp.tsv"
+        assert tsv.data == REVOCATION_TSV
+
+
+# 更新に伴う旧証明書の失効, in CP932
+REVOCATION_TSV = (
+    b"CN=test1.example.ac.jp,O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP\t\t\t1000000000000000000001\t0\t"
+    b"\x8dX\x90V\x82\xc9\x94\xba\x82\xa4\x8b\x8c\x8f\xd8\x96\xbe\x8f\x91\x82\xcc\x8e\xb8\x8c\xf8"
+    b"\t\t\t\tyamada@example.ac.jp\t\t\t\r\n"
+)
+
+
+def test_the_attached_tsv_is_known_again_when_it_comes_back(issued: Issued) -> None:
+    fetch(issued, renewal(issued))
+    with issued.reading() as ctx:
+        sha256 = hashlib.sha256(REVOCATION_TSV).hexdigest()
+        row = returned_tsvs.find(ctx.session, sha256)
+        assert row is not None
+        assert (row.certificate_id, row.number) == (issued.certificate(ctx, 1).id, "A-20261122-0001")
+        assert inbox.blob(ctx.session, sha256) == REVOCATION_TSV
+        assert returned_tsvs.find(ctx.session, hashlib.sha256(REVOCATION_TSV + b" ").hexdigest()) is None
+
+
+def test_two_renewals_of_one_certificate_may_attach_the_same_tsv(issued: Issued) -> None:
+    fetch(issued, renewal(issued))
+    done = fetch(issued, issued.issue(replaces=1))
+    assert isinstance(done, Delivered)
+    assert len(done.notices) == 3
+
+
+def test_a_renewal_s_applicant_is_asked_to_replace_with_a_token_whose_hash_alone_is_kept(
+    issued: Issued,
+) -> None:
+    done = fetch(issued, renewal(issued))
+    assert isinstance(done, Delivered)
+    (notice,) = [n for n in done.notices if isinstance(n.letter, ApplicantDownloaded)]
+    assert (notice.to, notice.sign) == ("yamada@example.ac.jp", None)
+    letter = notice.letter
+    assert isinstance(letter, ApplicantDownloaded)
+    assert (letter.new_serial, letter.old_serial, letter.days) == (SERIAL + 1, SERIAL, 0)
+    with issued.reading() as ctx:
+        token = reply_tokens.find(ctx.session, letter.token)
+        assert token is not None
+        entry_id = issued.certificate(ctx, 2).entry_id
+        assert (token.purpose, token.number, token.entry_id) == ("replaced", "A-20261122-0001", entry_id)
+        assert letter.token not in token.sha256
+        assert reply_tokens.find(ctx.session, letter.token[:-1]) is None
+    serial = str(SERIAL + 1)
+    assert open_kinds(issued) == [("replace", serial, 7), ("replace", serial, 13), ("re-notice", serial, 14)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"revoked_at": NOW}, {"not_after": NOW - timedelta(seconds=1)}], ids=["revoked", "expired"]
+)
+def test_without_a_valid_old_certificate_nothing_is_attached_asked_or_planned(
+    issued: Issued, changes: dict[str, object]
+) -> None:
+    token = renewal(issued)
+    issued.change_certificate(1, **changes)
+    done = fetch(issued, token)
+    assert isinstance(done, Delivered)
+    assert {type(n.letter) for n in done.notices} == {OfficerRenewalDownloaded}
+    assert [(n.letter.old_is_valid, n.attachments) for n in done.notices] == [(False, ())] * 2  # type: ignore[union-attr]
+    assert open_kinds(issued) == []
+
+
+def test_an_old_certificate_is_valid_to_its_last_second(issued: Issued) -> None:
+    token = renewal(issued)
+    issued.change_certificate(1, not_after=NOW)
+    done = fetch(issued, token)
+    assert isinstance(done, Delivered)
+    assert len(done.notices[0].attachments) == 1
+
+
+def test_a_renewal_of_an_institution_that_left_is_told_to_its_contact_and_the_monitors(
+    issued: Issued,
+) -> None:
+    token = renewal(issued)
+    issued.register = a_register()
+    done = fetch(issued, token)
+    assert isinstance(done, Delivered)
+    assert [n.to for n in done.notices] == ["watch@example.ac.jp", "yamada@example.ac.jp"]
 
 
 def test_URL2_a_token_has_256_bits_and_goes_into_a_path_as_it_is() -> None:
