@@ -30,6 +30,8 @@ _KIND_WORDS = {
     "REVOKE": Kind.REVOKE,
 }
 # 確認 by itself asks for a dry run; the politeness ご確認 does not
+Rows = Sequence[AnyRow]
+
 _DRY_RUN = re.compile(r"(?<![ご御])確認(?!書)|\bDRY-RUN\b", re.I)
 _ARCHIVES = (".zip", ".lzh", ".7z", ".rar", ".tar", ".gz", "winmail.dat")
 
@@ -63,7 +65,7 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
     if not institution.active:
         return _refuse(mail, ctx, kind, attachment, (row_error(Code.INSTITUTION_INACTIVE),), ())
     rows = judge_rows(ctx, institution, kind, file)
-    if _must_stop(institution, rows):
+    if must_stop(institution.error_mode, rows):
         refused = _refuse(mail, ctx, kind, attachment, (), rows)
         return replace(refused, notices=(*refused.notices, *_tell_owners(mail, ctx, institution, rows)))
     taken = Taken(mail, institution, kind, attachment, file.encoding, rows)
@@ -78,10 +80,10 @@ def _find_document(mail: IncomingMail) -> Attachment | Reason:
     return Reason.ARCHIVE if candidates[0].name.lower().endswith(_ARCHIVES) else candidates[0]
 
 
-def _must_stop(institution: Institution, rows: Sequence[AnyRow]) -> bool:
+def must_stop(mode: ErrorMode, rows: Rows) -> bool:
     """処理中にエラーが発生した場合: all stop at one error, unless the institution lets the good rows go on."""
     bad = [row for row in rows if row.errors]
-    return bool(bad) and (institution.error_mode is ErrorMode.STOP_ALL or len(bad) == len(rows))
+    return bool(bad) and (mode is ErrorMode.STOP_ALL or len(bad) == len(rows))
 
 
 def find_institution(ctx: Context, sender: str, kind: Kind, file: TsvFile) -> Institution | Reason:

@@ -53,7 +53,7 @@ def decide(mail: IncomingMail, ctx: Context) -> Handled:
         return answer_officer(who, fault, None if fault is Reason.FOREIGN_INSTITUTION else application)
     assert reading.decision is not None
     rows = [e for e in application.entries if reading.decision.covers(e.seq)]
-    return _carry_out(who, application, reading.decision, rows)
+    return carry_out(who, application, reading.decision, rows)
 
 
 def _find(ctx: Context, reading: Reading) -> Application | Reason:
@@ -149,9 +149,10 @@ def _has_approved(ctx: Context, entry: Entry, officer: str) -> bool:
     return any(a.officer == officer for a in applications.approvals_of(ctx.session, entry))
 
 
-def _carry_out(
+def carry_out(
     who: Officered, application: Application, decision: DecisionLine, rows: Sequence[Entry]
 ) -> Handled:
+    """Record the decision and do what it says to those of `rows` that are still open."""
     waiting = [e for e in rows if e.state is EntryState.WAITING]
     record = _record(who, application, decision, [e.seq for e in waiting])
     if decision.verb is Verb.APPROVE:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handlers import answer, apply, decide
+from handlers import answer, apply, decide, upload
 from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
@@ -22,6 +22,7 @@ HANDLERS = (
     Handler("unreadable", answer.is_unreadable, answer.answer_unreadable),
     Handler("unread signature", answer.has_unread_text, answer.answer_unread_text),
     Handler("decision", decide.takes, decide.decide),
+    Handler("upload", upload.takes, upload.upload),
     Handler("automatic", answer.is_automatic, answer.keep_silent),
     Handler("application", apply.takes, apply.apply),
     Handler("refused signature", answer.has_refused_signature, answer.answer_refused_signature),

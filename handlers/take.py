@@ -17,8 +17,8 @@ from handlers.notices import (
     SenderEvidence,
     to_officer,
 )
-from handlers.rules.checks import ServerRequest
 from handlers.plan import plan_decision
+from handlers.rules.checks import ServerRequest
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.revocation import RevocationRequest
@@ -47,8 +47,8 @@ class Taken:
         return {r.row.seq: r.warnings for r in self.rows}
 
 
-def take(taken: Taken, ctx: Context) -> Handled:
-    """Keep it, freeze the sheet, tell the applicant, ask every officer."""
+def take(taken: Taken, ctx: Context, asked: Sequence[Officer] | None = None) -> Handled:
+    """Keep it, freeze the sheet, tell the applicant, ask the officers: all of them unless `asked` says which."""
     number = applications.next_number(
         ctx.session, local_day(ctx.now, ctx.desk.utc_offset_hours).strftime("%Y%m%d")
     )
@@ -74,9 +74,8 @@ def take(taken: Taken, ctx: Context) -> Handled:
         application, taken.institution, taken.warnings, old_certificates(ctx, application)
     )
     notices = [*_tell_applicants(taken, ctx, application, view, dry_run=False)]
-    notices += [
-        ask_officer(taken, ctx, application, view, officer, sheet) for officer in taken.institution.officers
-    ]
+    officers = taken.institution.officers if asked is None else asked
+    notices += [ask_officer(taken, ctx, application, view, officer, sheet) for officer in officers]
     if is_urgent(application):
         notices += alarm(
             ctx, "key_compromise", f"{number}: {taken.institution.id} asks to revoke a compromised key"
