@@ -138,6 +138,7 @@ def test_the_second_row_for_the_same_certificate_is_916() -> None:
         [(916, 4, ("2",))],
     ]
     assert [row.request is None for row in checked] == [False, False, True, True, True, True]
+    assert checked[2].errors[0].cell("ja").startswith("916:4.失効対象証明書シリアル番号,")
 
 
 def test_a_faulty_row_counts_when_the_next_names_its_certificate_again() -> None:
