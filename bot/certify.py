@@ -17,10 +17,12 @@ from bot.ca.protocol import Ca, CaFault
 from bot.post import Post
 from bot.prove import prove
 from bot.reading import Reader
+from bot.whois_facts import Inquirer
 from handlers import issue
 from handlers.context import Context
 from handlers.rules.order import IssueOrder
 from handlers.rules.row_errors import Code, RowError, row_error
+from handlers.whois import domains_to_ask
 from store import applications, certificates
 from store.states import Kind
 from store.tables import Application, Certificate
@@ -38,27 +40,36 @@ class Certifier:
     post: Post
     reader: Callable[[], Reader]
     context: Callable[[Session], Context]
+    inquirer: Inquirer
 
     def certify_all(self, is_wanted: Callable[[], bool]) -> int:
         """Issue what is approved; returns how many certificates were stored. First what a crash left half done."""
         count = self._finish()
-        while is_wanted() and self._plan():
+        planned: set[str] = set()
+        while is_wanted() and self._plan(planned, is_wanted):
             count += self._finish()
         return count
 
-    def _plan(self) -> bool:
-        """Commit the intents for some applications; False if nothing was waiting."""
+    def _plan(self, planned: set[str], is_wanted: Callable[[], bool]) -> bool:
+        """Commit the intents for some applications and add those to `planned`; False if there was no other.
+
+        Each is planned once a round: its rows may have to wait for WHOIS.
+        """
         with reading(self.engine) as session:
-            waiting = applications.with_approved_entries(session, _APPLICATIONS_AT_ONCE, _KINDS)
+            ctx = self.context(session)
+            waiting = applications.with_approved_entries(session, _APPLICATIONS_AT_ONCE, _KINDS, planned)
             proven = {a.number: prove(session, a, self.reader()) for a in waiting}
+            domains = {domain for a in waiting for domain in domains_to_ask(ctx, a)}
         if not proven:
             return False
+        planned |= proven.keys()
+        whois = self.inquirer.ask(domains, is_wanted)
         issuer = issue.Issuer(self.ca.issuer, _last_second(self.ca))
         with writing(self.engine) as session:
             ctx = self.context(session)
             for number, rows in proven.items():
                 application = session.get_one(Application, number)
-                self.post.queue(session, issue.plan(ctx, application, rows, issuer), ctx.now)
+                self.post.queue(session, issue.plan(ctx, application, rows, issuer, whois), ctx.now)
         return True
 
     def _finish(self) -> int:

@@ -127,6 +127,16 @@ class Web(_Strict):
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
 
 
+class Whois(_Strict):
+    """Whether a domain's registrant is looked up right before issuing, and where (manual 1-1-4 step 5)."""
+
+    mode: Literal["off", "warn", "require"] = "off"
+    host: Annotated[str, StringConstraints(min_length=1)] = "whois.jprs.jp"
+    port: Port = 43
+    timeout: Annotated[int, Field(ge=1, le=60)] = 20  # seconds for a domain, with all tries
+    cache_hours: Annotated[int, Field(ge=0, le=24)] = 1  # how long a good answer holds
+
+
 class Log(_Strict):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
@@ -153,6 +163,7 @@ class Config(_Strict):
     openpgp: OpenPGP
     ca: Ca
     web: Web
+    whois: Whois = Whois()
     log: Log = Log()
     profile: Annotated[tuple[Profile, ...], Field(min_length=1)] = DEFAULT_PROFILES
 
@@ -179,6 +190,7 @@ class Config(_Strict):
             repeat_minutes=self.web.repeat_minutes,
             holidays=frozenset(self.holidays),
             utc_offset_hours=self.utc_offset_hours,
+            whois=self.whois.mode,
         )
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -21,6 +21,8 @@ from bot.post import Post
 from bot.reading import Reader
 from bot.revoke import Revoker
 from bot.web.app import WebDeps
+from bot.whois import WhoisClient
+from bot.whois_facts import Inquirer
 from handlers.context import Context
 from store import meta
 from store.transaction import open_store, upgrade, writing
@@ -91,7 +93,7 @@ def open_office(config: Config) -> Office:
         ca=ca,
         post=post,
         intake=Intake(judge.engine, config.imap, post, reader, judge.context, utc_now),
-        certifier=Certifier(judge.engine, ca, post, reader, judge.context),
+        certifier=Certifier(judge.engine, ca, post, reader, judge.context, open_inquirer(judge)),
         revoker=Revoker(judge.engine, ca, post, reader, judge.context, config.ca.crl_days),
         holder=name_holder(),
     )
@@ -102,6 +104,12 @@ def open_bot_key(config: Config) -> BotKey:
     settings = config.openpgp
     passphrase = read_secret(settings.passphrase_file) if settings.passphrase_file else None
     return BotKey(settings.home, settings.fingerprint, passphrase, settings.gpg)
+
+
+def open_inquirer(judge: Judge) -> Inquirer:
+    settings = judge.config.whois
+    client = WhoisClient(settings.host, settings.port, settings.timeout)
+    return Inquirer(judge.engine, client, timedelta(hours=settings.cache_hours), utc_now)
 
 
 def web_deps(office: Office, wake: Callable[[], None]) -> WebDeps:

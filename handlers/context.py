@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -30,6 +31,7 @@ class Desk:
     not_downloaded_days: tuple[int, int] = (7, 14)  # when the applicant and when the officers are told
     repeat_minutes: int = 10  # how long a used download URL still answers
     holidays: frozenset[date] = field(default_factory=frozenset)
+    whois: Literal["off", "warn", "require"] = "off"  # what a changed registrant does
     utc_offset_hours: int = 9  # the day people mean, in numbers, deadlines and mails: JST
 
     def profile(self, profile_id: int) -> Profile | None:

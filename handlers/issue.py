@@ -30,9 +30,11 @@ from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, s
 from handlers.rules.numbers import serial_number
 from handlers.rules.order import IssueOrder, public_key_of
 from handlers.rules.register import Institution
+from handlers.rules.registrant import WhoisFacts
 from handlers.rules.row_errors import Code, RowError, row_error
 from handlers.rules.working_days import local_day
 from handlers.views import dn_lines, view_application
+from handlers.whois import weigh
 from store import applications, certificates, downloads, journal
 from store.states import EntryState, ErrorMode
 from store.tables import Application, Certificate, Entry
@@ -49,20 +51,29 @@ class Issuer:
     not_after: datetime
 
 
-def plan(ctx: Context, application: Application, proven: Proven, issuer: Issuer) -> list[Notice]:
+def plan(
+    ctx: Context, application: Application, proven: Proven, issuer: Issuer, whois: WhoisFacts | None = None
+) -> list[Notice]:
     """Write down the intent for every approved row that still may be issued, or fail them and say why.
 
-    With STOP_ALL one bad row stops all of this application's rows (manual 1-1-4 step 4).
+    With STOP_ALL one bad row stops all of this application's rows (manual 1-1-4 step 4). Rows for which WHOIS gave no
+    answer stay approved for a while, to be planned again; with STOP_ALL the others wait for them.
     """
     entries = [e for e in application.entries if e.state is EntryState.APPROVED]
     judged = [(entry, _judge(ctx, application, entry, proven)) for entry in entries]
-    bad = {entry.seq: result for entry, result in judged if isinstance(result, tuple)}
-    if bad and application.error_mode is ErrorMode.STOP_ALL:
+    good = {entry: result for entry, result in judged if not isinstance(result, tuple)}
+    weighed = weigh(ctx, application, good, whois or {})
+    bad = {entry.seq: result for entry, result in judged if isinstance(result, tuple)} | dict(weighed.errors)
+    stops_all = application.error_mode is ErrorMode.STOP_ALL
+    if bad and stops_all:
         return fail(ctx, application, entries, bad)
-    for entry, result in judged:
-        if not isinstance(result, tuple):
-            _intend(ctx, entry, result, issuer)
-    return fail(ctx, application, [e for e in entries if e.seq in bad], bad) if bad else []
+    if weighed.waiting and stops_all:
+        return []
+    for entry, request in good.items():
+        if entry.seq not in bad and entry.seq not in weighed.waiting:
+            _intend(ctx, entry, request, issuer)
+    failed = fail(ctx, application, [e for e in entries if e.seq in bad], bad) if bad else []
+    return [*weighed.alarms, *failed]
 
 
 def _judge(

@@ -107,12 +107,28 @@ def approvals_of(session: Session, entry: Entry) -> Sequence[Approval]:
     return session.scalars(select(Approval).where(Approval.entry_id == entry.id)).all()
 
 
-def with_approved_entries(session: Session, limit: int, kinds: Collection[Kind]) -> Sequence[Application]:
-    """Applications with rows that officers approved and nobody has asked the CA for, oldest first."""
+def last_approved_at(session: Session, entry: Entry) -> datetime | None:
+    """When the newest approval of this row was taken."""
+    query = (
+        select(func.max(Decision.decided_at))
+        .join(Approval, Approval.decision_id == Decision.id)
+        .where(Approval.entry_id == entry.id)
+    )
+    return session.scalar(query)
+
+
+def with_approved_entries(
+    session: Session, limit: int, kinds: Collection[Kind], without: Collection[str] = ()
+) -> Sequence[Application]:
+    """Applications with rows that officers approved and nobody has asked the CA for, oldest first.
+
+    `without`: numbers to leave out, as those that were looked at already and must wait.
+    """
     query = (
         select(Application)
         .where(
             Application.kind.in_(kinds),
+            Application.number.not_in(without),
             exists().where(Entry.number == Application.number, Entry.state == EntryState.APPROVED),
         )
         .order_by(Application.received_at, Application.number)

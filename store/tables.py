@@ -303,6 +303,15 @@ class Outgoing(Base):
     __table_args__ = (Index("ix_outbox_due", "state", "due_at"),)
 
 
+class WhoisAnswer(Base):
+    """The organisations and registrants that WHOIS showed for a domain (JSON list), and when it was asked."""
+
+    __tablename__ = "whois_answers"
+    domain: Mapped[str] = mapped_column(String(253), primary_key=True)
+    asked_at: Mapped[datetime]
+    names: Mapped[str] = mapped_column(Text)
+
+
 class JournalEntry(Base):
     """One line of the append-only journal; `hash` covers the one before (see store.journal)."""
 
