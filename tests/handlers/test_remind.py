@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from handlers import issue
 from handlers.context import Context
 from handlers.download import download
 from handlers.notices import (
@@ -20,7 +21,7 @@ from handlers.notices import (
 )
 from handlers.plan import plan_decision, plan_fetching, stop_asking_applicant
 from handlers.remind import is_anything_due, remind
-from store import dues, inbox, reply_tokens
+from store import applications, certificates, dues, inbox, reply_tokens
 from store.dues import DueKind
 from store.states import Kind, RevocationReason
 from store.tables import Application, Due
@@ -296,3 +297,29 @@ def test_more_than_one_round_can_take_is_done_in_the_next_and_none_twice(issued:
                 break
             told += remind(ctx)
     assert len(told) == 60 * 3
+
+
+def test_a_due_that_outlived_the_download_says_nothing(issued: Issued) -> None:
+    token = forgotten(issued)
+    with issued.writing() as ctx:
+        download(ctx, token)
+        plan_fetching(ctx, issued.certificate(ctx, 1))
+    assert after(issued, days=60) == []
+
+
+def test_issuing_plans_both_questions_about_the_download(world: DeskWorld) -> None:
+    number = world.take(tsv_line())
+    world.decide("承認", number)
+    with writing(world.engine) as session:
+        ctx = world.context(session)
+        application = session.get_one(Application, number)
+        (decision,) = applications.decisions_on(session, number)
+        issuer = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
+        issue.plan(ctx, application, {decision.id: frozenset({1})}, issuer)
+        (certificate,) = certificates.unsigned(session, 10)
+        issue.record(ctx, [(certificate, b"DER")])
+        planned = session.query(Due).filter(Due.what == certificate.serial).order_by(Due.due_at)
+        assert [(due.kind, (due.due_at - DESK_NOW).days) for due in planned] == [
+            ("not-downloaded", 7),
+            ("telephone", 14),
+        ]
