@@ -135,6 +135,13 @@ def test_a_refusal_names_every_row_and_brings_cause_and_remedy():
     assert body.count("原因: ") == body.count("対処方法: ") == 2
 
 
+@pytest.mark.parametrize(("language", "words"), [("ja", "OK の行"), ("en", "marked OK")])
+def test_a_refusal_of_a_single_row_does_not_speak_of_other_rows(language, words):
+    refused = SAMPLES["refused"]
+    assert words in text_of(compose(refused, language))
+    assert words not in text_of(compose(replace(refused, rows=refused.rows[-1:]), language))
+
+
 def test_an_approval_is_answered_with_the_manual_s_completion_sentences():
     body = text_of(compose(SAMPLES["answer_approved"]))
     assert "\nファイルのアップロード処理が完了しました。\n" in body
