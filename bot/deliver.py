@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 # how long the whole outbox waits for a server that cannot be used; a refused password must not lock the account
 _PAUSE = timedelta(minutes=1)
 _PAUSE_FOR_A_PERSON = timedelta(minutes=10)
+_BURST = 50  # mails over one connection
 _FAREWELL = 2.0  # seconds that a server has to answer QUIT
 _AUTHENTICATION_REQUIRED = 530
 
@@ -72,19 +73,19 @@ def deliver_due(
     now: Callable[[], datetime],
     rng: Callable[[], float],
     on_failed: Callable[[Session, Outgoing], None] | None = None,
-    limit: int = 500,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> DeliveryReport:
-    """Send what is due over one connection, with `sender` in the envelope. Call it under the round's lease.
+    """Send what is due, a burst over one connection, with `sender` in the envelope. Call it under the round's lease.
 
     Each mail: SENDING is committed, the bytes go out, the outcome is committed. `on_failed` runs in the transaction
     that marks a mail FAILED. `rng` gives jitter in [0, 1). A server that cannot be used is no exception: what is due
-    waits, and the report says why.
+    waits, and the report says why. `is_wanted` is asked before each mail: False ends the burst.
     """
     with reading(engine) as session:
-        ids = [outgoing.id for outgoing in outbox.due(session, now(), limit)]
+        ids = [outgoing.id for outgoing in outbox.due(session, now(), _BURST)]
     if not ids:
         return DeliveryReport()
-    return asyncio.run(_Burst(engine, settings, sender, now, rng, on_failed).send_all(ids))
+    return asyncio.run(_Burst(engine, settings, sender, now, rng, on_failed, is_wanted).send_all(ids))
 
 
 def probe_smtp(settings: Smtp) -> None:
@@ -104,12 +105,15 @@ class _Burst:
     now: Callable[[], datetime]
     rng: Callable[[], float]
     on_failed: Callable[[Session, Outgoing], None] | None
+    is_wanted: Callable[[], bool]
 
     async def send_all(self, ids: Sequence[int]) -> DeliveryReport:
         ended: Counter[OutboxState] = Counter()
         client: aiosmtplib.SMTP | None = None
         fault: SmtpFault | None = None
         for place, id in enumerate(ids):
+            if not self.is_wanted():
+                break
             try:
                 # a server may end the connection after so many mails; the next one gets a new connection
                 if client is None or not client.is_connected:

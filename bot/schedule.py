@@ -33,7 +33,6 @@ log = structlog.get_logger()
 _LEASE = "round"
 _LEASE_SECONDS = 120
 _RENEW_SECONDS = 30
-_BURST = 50  # mails
 # what ends a round for now: a store or a gpg that can not be used; the next round tries again
 _WORLD = (OperationalError, GpgFault)
 _OUTBOX_SECONDS = 30  # how often deferred mails are looked at when nothing else wakes us
@@ -174,7 +173,7 @@ class Service:
             log.error("reload", error=str(fault))
 
     def _deliver(self) -> tuple[int, str | None]:
-        """Send what is due, some at a time so that SIGTERM and the lease are looked at in between."""
+        """Send what is due; SIGTERM and the lease are looked at before each mail: a server may take its time."""
         office, sent = self._office, 0
         with writing(office.engine) as session:
             # nobody else sends under our lease: what is marked as being sent was cut off by a crash
@@ -187,7 +186,7 @@ class Service:
                 now=utc_now,
                 rng=random.random,
                 on_failed=self._raise_undelivered,
-                limit=_BURST,
+                is_wanted=self._is_wanted,
             )
             sent += report.sent
             if report.fault:

@@ -261,6 +261,30 @@ def test_a_lost_answer_to_data_is_unknown_and_the_same_bytes_go_out_again(engine
     assert row.message_id.encode() in taken[1]
 
 
+def test_a_burst_ends_between_two_mails_when_the_round_must(engine: Engine) -> None:
+    """A lease would run out, and a SIGTERM wait, while a slow server takes fifty mails."""
+
+    def takes_one(line: Line) -> None:
+        _greet(line)
+        _mail_and_rcpt(line)
+        _hear_data(line, b"250 taken")
+        _quit(line)
+
+    _queue(engine, APPLICANT, OFFICER)
+    asked = iter((True, False))
+    with served(takes_one) as port:
+        report = deliver_due(
+            engine,
+            _settings(port),
+            sender=BOT,
+            now=lambda: NOW,
+            rng=lambda: 0.0,
+            is_wanted=lambda: next(asked),
+        )
+    assert report == DeliveryReport(sent=1)
+    assert _states(engine) == [OutboxState.SENT, OutboxState.QUEUED]
+
+
 def test_silence_after_data_is_unknown(engine: Engine) -> None:
     def is_silent(line: Line) -> None:
         _greet(line)
