@@ -128,9 +128,9 @@ class _Site:
 
     async def show(self, request: Request) -> Response:
         """GET and HEAD: what waits here. Nothing is written, however often it is opened (threats URL1)."""
-        if seconds := self._guesses.seconds_to_wait(_client(request)):
-            return self._must_wait(request, seconds)
         token, language = request.path_params["token"], self._language(request)
+        if seconds := await self._seconds_to_wait(request, token):
+            return self._must_wait(request, seconds)
         page = await _in_thread(self._reads, lambda: self._read_page(token, language))
         return self._gone(request) if page is None else _html(page, 200, language)
 
@@ -144,7 +144,7 @@ class _Site:
         # before any look at the store: a stranger learns nothing, and cannot make us take the write lock
         if form is None or not is_form_token(self.deps.secret, token, fields.get("csrf", "")):
             return _html(self.pages.form_fault(self._language(request)), 403, self._language(request))
-        if seconds := self._guesses.seconds_to_wait(_client(request)):
+        if seconds := await self._seconds_to_wait(request, token):
             return self._must_wait(request, seconds)
         file = await _in_thread(self._writes, lambda: self._fetch(token, form))
         return self._gone(request) if file is None else _attachment(file)
@@ -192,6 +192,15 @@ class _Site:
         response = _html(self.pages.trouble(language), status, language)
         response.headers["Retry-After"] = "300"
         return response
+
+    async def _seconds_to_wait(self, request: Request, token: str) -> int:
+        """0 for a URL that opens: many people may share one address (a proxy, a campus), and one of them guesses."""
+        seconds = self._guesses.seconds_to_wait(_client(request))
+        return 0 if seconds and await _in_thread(self._reads, lambda: self._opens(token)) else seconds
+
+    def _opens(self, token: str) -> bool:
+        with reading(self.deps.engine) as session:
+            return not isinstance(look(self.deps.context(session), token), Gone)
 
     def _read_page(self, token: str, language: Language) -> str | None:
         with reading(self.deps.engine) as session:

@@ -193,18 +193,32 @@ def test_URL2_a_stranger_cannot_tell_a_url_that_exists_by_a_post(site: Site) -> 
 
 
 def test_URL2_who_guesses_must_wait(site: Site) -> None:
-    path = f"/d/{site.issued.issue()}"
     with site.client() as client:
-        page = client.get(path).text
         answers = [client.get(f"/d/{n}").status_code for n in range(31)]
         assert answers == [410] * 30 + [429]
-        answer = client.get(path)
+        answer = client.get("/d/unknown")
         assert answer.status_code == 429
         assert 0 < int(answer.headers["Retry-After"]) <= 600
         assert "10分" in answer.text
-        assert client.post(path, data=form_of(page)).status_code == 429
         assert client.get("/health").status_code == 200
-    assert is_untouched(site)
+
+
+def test_URL2_who_guesses_keeps_nobody_behind_the_same_proxy_from_a_good_url(site: Site) -> None:
+    path = f"/d/{site.issued.issue()}"
+    with site.client() as client:
+        page = client.get(path).text
+        assert {client.get(f"/d/{n}").status_code for n in range(31)} == {410, 429}
+        assert client.get(path).status_code == 200
+        assert client.post(path, data=form_of(page)).status_code == 200
+
+
+def test_URL2_a_form_of_a_url_that_ended_must_wait_too(site: Site) -> None:
+    path = f"/d/{site.issued.issue()}"
+    with site.client() as client:
+        form = form_of(client.get(path).text)
+        site.issued.now += timedelta(days=60)
+        assert {client.get(f"/d/{n}").status_code for n in range(31)} == {410, 429}
+        assert client.post(path, data=form).status_code == 429
 
 
 def test_URL2_opening_a_good_url_often_is_not_guessing(site: Site) -> None:
