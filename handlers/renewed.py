@@ -59,8 +59,8 @@ def ask_for_replacement(ctx: Context, certificate: Certificate, old: Certificate
 
 
 def _revocation_attachment(ctx: Context, certificate: Certificate, old: Certificate) -> Attachment:
-    """For the old certificate; its contact is the renewal's, who answers for the server now."""
+    """Column 10 is the old certificate's own contact: a file that we made must not raise a warning (CONTACT_DIFFERS)."""
     serial = int(old.serial)
-    tsv = revocation_tsv(old.entry.subject_dn, serial, certificate.entry.contact_mail)
+    tsv = revocation_tsv(old.entry.subject_dn, serial, old.entry.contact_mail)
     returned_tsvs.offer(ctx.session, tsv, old, certificate.entry.number)
     return Attachment(revocation_file_name(serial, old.entry.fqdn), "text/tab-separated-values", tsv)

@@ -230,6 +230,16 @@ def test_the_attached_tsv_is_known_again_when_it_comes_back(issued: Issued) -> N
         assert returned_tsvs.find(ctx.session, hashlib.sha256(REVOCATION_TSV + b" ").hexdigest()) is None
 
 
+def test_the_tsv_names_the_contact_that_the_old_certificate_was_issued_to(issued: Issued) -> None:
+    token = renewal(issued)
+    with issued.writing() as ctx:
+        issued.certificate(ctx, 2).entry.contact_mail = "hanako@example.ac.jp"
+    done = fetch(issued, token)
+    assert isinstance(done, Delivered)
+    assert done.notices[0].attachments[0].data == REVOCATION_TSV
+    assert done.notices[-1].to == "hanako@example.ac.jp"
+
+
 def test_two_renewals_of_one_certificate_may_attach_the_same_tsv(issued: Issued) -> None:
     fetch(issued, renewal(issued))
     done = fetch(issued, issued.issue(replaces=1))
