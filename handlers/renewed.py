@@ -59,7 +59,7 @@ def ask_for_replacement(ctx: Context, certificate: Certificate, old: Certificate
 
 
 def _revocation_attachment(ctx: Context, certificate: Certificate, old: Certificate) -> Attachment:
-    """Column 10 is the old certificate's own contact: a file that we made must not raise a warning (CONTACT_DIFFERS)."""
+    """Column 10 is the old certificate's own contact: a file of ours must raise no warning (CONTACT_DIFFERS)."""
     serial = int(old.serial)
     tsv = revocation_tsv(old.entry.subject_dn, serial, old.entry.contact_mail)
     returned_tsvs.offer(ctx.session, tsv, old, certificate.entry.number)
