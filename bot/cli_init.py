@@ -1,6 +1,7 @@
 """`ringi init`: asks, or takes everything as flags."""
 
 import secrets
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +67,9 @@ def init(  # noqa: PLR0913  # one flag a question
     from bot.setup.prepare import SetupFault, ask, prepare
     from bot.wiring import utc_now
 
+    if (directory / "config.toml").exists():
+        typer.echo(f"{directory / 'config.toml'} exists already: choose another directory", err=True)
+        raise typer.Exit(1)
     if address is None:
         answers = ask(lambda question, default: typer.prompt(question, default=default))
     else:
@@ -85,6 +89,8 @@ def init(  # noqa: PLR0913  # one flag a question
 def _answers(flags: SimpleNamespace) -> "Answers":
     from bot.setup.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
 
+    if missing := list(_missing(flags)):
+        raise typer.BadParameter(f"with --address, these are needed too: {', '.join(missing)}")
     host = flags.address.rpartition("@")[2]
     domains = tuple(flags.domain or [host])
 
@@ -122,6 +128,15 @@ def _answers(flags: SimpleNamespace) -> "Answers":
         web_port=flags.web_port,
         monitors=tuple(flags.monitor or []),
     )
+
+
+def _missing(flags: SimpleNamespace) -> Iterator[str]:
+    """The flags that have no default and were not given."""
+    for flag in ("institution", "institution_name", "organization", "state", "locality", "officer"):
+        if not getattr(flags, flag):
+            yield f"--{flag.replace('_', '-')}"
+    if not flags.password_file and not flags.token_command:
+        yield "--password-file or --token-command"
 
 
 def _read_day(text: str | None) -> date | None:

@@ -111,7 +111,10 @@ def _read_officer_keys(answers: Answers) -> tuple[list[str], list[str]]:
     for officer in answers.officers:
         try:
             fingerprints.append(_read_officer_key(officer.key_file))
-        except (ValueError, OSError, GpgFault) as error:
+        except OSError as error:
+            fingerprints.append(_NO_KEY_YET)
+            faults.append(f"officer {officer.id}: {officer.key_file}: {error.strerror}")
+        except (ValueError, GpgFault) as error:
             fingerprints.append(_NO_KEY_YET)
             faults.append(f"officer {officer.id}: {error}")
     return fingerprints, faults

@@ -28,7 +28,7 @@ def ask(prompt: Prompt) -> Answers:
     address = _ask(prompt, "Mail address of the bot", None, _address)
     domain = address.rpartition("@")[2]
     name = prompt("Name shown beside the address", "Ringi")
-    instance = prompt("Name of this bot in sheets and logs (never change it later)", domain)
+    instance = _ask(prompt, "Name of this bot in sheets and logs (never change it later)", domain, _instance)
     imap = _ask_server(prompt, "IMAP", f"imap.{domain}", address, (993, 143))
     smtp = _ask_server(prompt, "SMTP", f"smtp.{domain}", address, (465, 587))
     public_url = _ask(prompt, "URL of the download page", f"https://ringi.{domain}", _url)
@@ -170,6 +170,12 @@ def _port(answer: str) -> int:
     if not answer.isdecimal() or not 1 <= int(answer) <= 65535:
         raise ValueError("a port is a number from 1 to 65535")
     return int(answer)
+
+
+def _instance(answer: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", answer):
+        raise ValueError("letters, digits, . - only")
+    return answer
 
 
 def _identifier(answer: str) -> str:

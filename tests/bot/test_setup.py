@@ -3,6 +3,7 @@
 import dataclasses
 import stat
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -391,6 +392,7 @@ def test_the_fewest_answers_make_a_whole_setup_by_guessing_the_rest(officer: Off
 def test_an_answer_that_can_not_be_right_is_asked_again_with_the_reason(officer: Officer) -> None:
     changes = {
         "Mail address": ["nonsense", "bot@example.ac.jp"],
+        "Name of this bot": ["稟議 ボット", "ringi.example.ac.jp"],
         "vetting": ["next spring", "2027-03-31"],
         "IMAP: port": ["70000", "1993"],
         "Its key": ["dsa", "rsa3072"],
@@ -398,7 +400,7 @@ def test_an_answer_that_can_not_be_right_is_asked_again_with_the_reason(officer:
     }
     person = a_person(officer, changes)
     answers = ask(person)
-    assert answers.address == "bot@example.ac.jp"
+    assert (answers.address, answers.instance) == ("bot@example.ac.jp", "ringi.example.ac.jp")
     assert answers.institution.vetted_until == date(2027, 3, 31)
     assert answers.imap.port == 1993
     assert answers.ca == NewCa("testkikan CA", "rsa3072")
@@ -433,3 +435,23 @@ def test_several_officers_oauth2_and_an_own_ca_can_be_answered(officer: Officer,
     assert answers.imap.password_file is None
     assert (answers.smtp.port, answers.smtp.user) == (587, "")
     assert answers.ca == OwnCa(tmp_path / "my.key", tmp_path / "my.pem")
+
+
+def test_flags_that_are_still_needed_are_told_all_at_once(tmp_path: Path) -> None:
+    done = run_init(tmp_path / "bot", "--address", "bot@example.ac.jp", "--state", "Tokyo")
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert done.returncode == 2
+    assert "--institution, --institution-name, --organization, --locality, --officer" in told
+    assert "--password-file or --token-command" in told
+
+
+def test_a_desk_that_is_there_already_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    done = run_init(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path / 'config.toml'} exists already" in done.stderr
+
+
+def run_init(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bot.cli", "init", str(directory), *flags]
+    return subprocess.run(command, capture_output=True, text=True, input="", check=False)
