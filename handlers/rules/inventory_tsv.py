@@ -71,8 +71,8 @@ _REMARKS = {
     EntryState.WITHDRAWN: "取下げ",
 }
 _DIED = frozenset(_REMARKS)
-# what other writers of CP932 mean by these, which Python's table does not hold
-_TWINS = str.maketrans({"〜": "～", "−": "－", "‖": "∥", "—": "―", "¢": "￠", "£": "￡", "¬": "￢"})
+# the em dash, which CP932 knows as the horizontal bar only
+_TWINS = str.maketrans({"—": "―"})
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime
 
 from handlers.rules.inventory_tsv import encode_line
+from handlers.rules.working_days import local_day
 from store.states import Kind
 
 FILE_NAME = "statistics.tsv"
@@ -26,11 +27,11 @@ class Counted:
 
 @dataclass(frozen=True)
 class StatisticsLine:
-    """Of the certificates issued in `month` (`2026/11`; None: ever): how many in all, how many of them by renewal,
-    how many are revoked by now, how many valid now."""
+    """Of the certificates issued in `month` (its first day; None: ever): how many in all, how many of them by
+    renewal, how many are revoked by now, how many valid now."""
 
     profile_id: int
-    month: str | None
+    month: date | None
     issued: int
     renewed: int
     revoked: int
@@ -41,12 +42,11 @@ def count_certificates(
     certificates: Iterable[Counted], now: datetime, utc_offset_hours: int
 ) -> tuple[StatisticsLine, ...]:
     """By profile and month of issue, each profile ending with its total. Nothing but the counts is held."""
-    zone = timezone(timedelta(hours=utc_offset_hours))
-    counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    counts: dict[tuple[int, date], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for one in certificates:
         is_valid = one.revoked_at is None and now <= one.not_after
         facts = (True, one.kind is Kind.RENEW, one.revoked_at is not None, is_valid)
-        month = counts[one.profile_id, one.issued_at.astimezone(zone).strftime("%Y/%m")]
+        month = counts[one.profile_id, local_day(one.issued_at, utc_offset_hours).replace(day=1)]
         month[:] = [count + fact for count, fact in zip(month, facts, strict=True)]
     lines = []
     for profile_id in sorted({profile_id for profile_id, _ in counts}):
@@ -58,9 +58,10 @@ def count_certificates(
 
 def render_statistics(lines: Iterable[StatisticsLine]) -> bytes:
     """CP932, CRLF, header first."""
-    return encode_line(COLUMNS) + b"".join(
-        encode_line(
-            (str(x.profile_id), x.month or _TOTAL, *map(str, (x.issued, x.renewed, x.revoked, x.valid)))
-        )
-        for x in lines
-    )
+    return encode_line(COLUMNS) + b"".join(map(_render_line, lines))
+
+
+def _render_line(line: StatisticsLine) -> bytes:
+    month = line.month.strftime("%Y/%m") if line.month else _TOTAL
+    numbers = (line.issued, line.renewed, line.revoked, line.valid)
+    return encode_line((str(line.profile_id), month, *map(str, numbers)))

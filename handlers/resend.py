@@ -1,0 +1,136 @@
+"""再送: the approval request once more, or a fresh URL for a certificate that was not fetched (manual 1-1-5)."""
+
+from collections import defaultdict
+
+from handlers.audience import to_contact
+from handlers.download import new_token, url_deadline
+from handlers.incoming import Attachment
+from handlers.judge_rows import judge_rows
+from handlers.notices import (
+    ApplicantDownload,
+    Download,
+    Notice,
+    OfficerApprovalRequest,
+    OfficerResent,
+    ResentRow,
+    SenderEvidence,
+    to_officer,
+)
+from handlers.officer_answer import Officered
+from handlers.rules.reasons import Reason
+from handlers.rules.row_errors import RowError
+from handlers.rules.sheet import show_code
+from handlers.rules.tsv import read_tsv
+from handlers.rules.working_days import local_day
+from handlers.take import sheet_attachment, thread_of
+from handlers.views import dn_lines, is_urgent, old_certificates, view_application
+from store import downloads, inbox, inventory, journal, resending
+from store.states import EntryState
+from store.tables import Application, Certificate, Entry
+
+
+def send_again(who: Officered, number: str) -> tuple[Reason, tuple[Notice, ...]]:
+    """What was done and the mails for it; a Reason that refuses comes with none."""
+    ctx = who.ctx
+    application = inventory.application_of(ctx.session, who.institution.id, number.upper())
+    if application is None:
+        return Reason.NOT_FOUND, ()
+    if any(entry.state is EntryState.WAITING for entry in application.entries):
+        return Reason.RESENT, (_request(who, application),)
+    if resending.was_resent_for(ctx.session, who.signature.content.signed_sha256):
+        return Reason.REPEATED, ()
+    waiting = [c for c in inventory.certificates_of(ctx.session, application) if _may_be_fetched(who, c)]
+    if not waiting:
+        return Reason.NOTHING_TO_RESEND, ()
+    return Reason.RESENT, _offer_again(who, application, waiting)
+
+
+def _may_be_fetched(who: Officered, certificate: Certificate) -> bool:
+    return (
+        certificate.entry.state is EntryState.ISSUED
+        and certificate.revoked_at is None
+        and certificate.not_after >= who.ctx.now
+    )
+
+
+def _offer_again(who: Officered, application: Application, waiting: list[Certificate]) -> tuple[Notice, ...]:
+    """New URLs to the contacts alone: the officer learns that they went, never the URLs."""
+    ctx = who.ctx
+    by_contact: dict[str, list[tuple[Entry, Download]]] = defaultdict(list)
+    for certificate in waiting:
+        entry = certificate.entry
+        by_contact[entry.contact_mail.lower()].append((entry, _new_url(who, certificate)))
+    facts = {
+        "number": application.number,
+        "officer": who.officer.id,
+        "rows": [certificate.entry.seq for certificate in waiting],
+        "signed": who.signature.content.signed_sha256,
+    }
+    journal.append(ctx.session, ctx.now, resending.RESENT, facts)
+    rows = [
+        ResentRow(entry.seq, entry.fqdn, entry.contact_mail, download.expires_at)
+        for offered in by_contact.values()
+        for entry, download in offered
+    ]
+    letter = OfficerResent(who.officer.name, application.number, tuple(sorted(rows, key=lambda row: row.seq)))
+    answer = to_officer(
+        who.institution, who.officer, letter, number=application.number, thread=thread_of(who.mail)
+    )
+    return answer, *(_download_mail(who, offered) for offered in by_contact.values())
+
+
+def _new_url(who: Officered, certificate: Certificate) -> Download:
+    ctx, entry = who.ctx, certificate.entry
+    resending.end_urls(ctx.session, certificate, ctx.now)
+    token, expires_at = new_token(ctx.random), url_deadline(ctx.now, ctx.desk)
+    downloads.create_url(ctx.session, certificate, token, ctx.now, expires_at)
+    url = f"{ctx.desk.public_url}/d/{token}"
+    return Download(entry.seq, dn_lines(entry.subject_dn), int(certificate.serial), url, expires_at)
+
+
+def _download_mail(who: Officered, offered: list[tuple[Entry, Download]]) -> Notice:
+    first = offered[0][0]
+    letter = ApplicantDownload(first.number, first.contact_name, tuple(download for _, download in offered))
+    return to_contact(who.ctx, first, letter)
+
+
+def _request(who: Officered, application: Application) -> Notice:
+    """To this officer alone. What our mail server said about the sender stands in the first request only: here it is
+    unknown, and the officer is warned."""
+    ctx, session = who.ctx, who.ctx.session
+    file = inbox.blob(session, application.file_sha256)
+    contacts = {entry.contact_mail.lower() for entry in application.entries}
+    letter = OfficerApprovalRequest(
+        application=view_application(
+            application,
+            who.institution,
+            _warnings(who, application, file),
+            old_certificates(ctx, application),
+        ),
+        officer_name=who.officer.name,
+        code=show_code(application.code),
+        checklist=who.institution.policy.checklist,
+        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
+        approvals_needed=who.institution.policy.approvals,
+        evidence=SenderEvidence(application.sender, None, contacts == {application.sender}),
+        is_urgent=is_urgent(application),
+    )
+    attachments = (
+        Attachment(application.file_name, "text/tab-separated-values", file),
+        sheet_attachment(application.number, inbox.blob(session, application.sheet_sha256)),
+    )
+    return to_officer(
+        who.institution,
+        who.officer,
+        letter,
+        number=application.number,
+        thread=thread_of(who.mail),
+        attachments=attachments,
+    )
+
+
+def _warnings(who: Officered, application: Application, file: bytes) -> dict[int, tuple[RowError, ...]]:
+    """Derived anew from the file, by SEQ: they are not stored."""
+    read = read_tsv(file, application.file_name, max_rows=who.ctx.desk.max_rows)
+    judged = judge_rows(who.ctx, who.institution, application.kind, read)
+    return {row.row.seq: row.warnings for row in judged}
