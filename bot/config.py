@@ -157,6 +157,7 @@ class Config(_Strict):
     not_downloaded_days: tuple[NotDownloadedDays, NotDownloadedDays] = (7, 14)  # the applicant, the officers
     holidays: tuple[date, ...] = ()
     utc_offset_hours: Annotated[int, Field(ge=-12, le=14)] = 9
+    timestamp_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")] | None = None
     imap: Imap
     smtp: Smtp
     store: Store = Store()
@@ -190,6 +191,7 @@ class Config(_Strict):
             repeat_minutes=self.web.repeat_minutes,
             holidays=frozenset(self.holidays),
             utc_offset_hours=self.utc_offset_hours,
+            timestamp_url=self.timestamp_url,
             whois=self.whois.mode,
         )
 

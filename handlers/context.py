@@ -33,6 +33,7 @@ class Desk:
     holidays: frozenset[date] = field(default_factory=frozenset)
     whois: Literal["off", "warn", "require"] = "off"  # what a changed registrant does
     utc_offset_hours: int = 9  # the day people mean, in numbers, deadlines and mails: JST
+    timestamp_url: str | None = None  # what an officer who asks for タイムスタンプ is told
 
     def profile(self, profile_id: int) -> Profile | None:
         return next((p for p in self.profiles if p.id == profile_id), None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handlers import answer, apply, decide, upload
+from handlers import answer, apply, command, decide, self_help, upload
 from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
@@ -21,9 +21,12 @@ class Handler:
 HANDLERS = (
     Handler("unreadable", answer.is_unreadable, answer.answer_unreadable),
     Handler("unread signature", answer.has_unread_text, answer.answer_unread_text),
+    # before decisions: a command beside a decision must stop both
+    Handler("command", command.takes, command.answer_command),
     Handler("decision", decide.takes, decide.decide),
     Handler("upload", upload.takes, upload.upload),
     Handler("automatic", answer.is_automatic, answer.keep_silent),
+    Handler("self-help", self_help.takes, self_help.help_themselves),
     Handler("application", apply.takes, apply.apply),
     Handler("refused signature", answer.has_refused_signature, answer.answer_refused_signature),
     Handler("unsigned decision", answer.is_unsigned_decision, answer.answer_unsigned_decision),

@@ -7,38 +7,68 @@ from typing import Any
 
 from handlers.context import Desk
 from handlers.notices import (
+    AllowedDomain,
     ApplicantDeclined,
     ApplicantDownload,
+    ApplicantDownloaded,
     ApplicantHeld,
     ApplicantHelp,
     ApplicantLapsed,
+    ApplicantNotDownloaded,
     ApplicantNotIssued,
     ApplicantReceived,
     ApplicantRefused,
+    ApplicantRevoked,
+    ApplicantWithdrawn,
     ApplicationView,
     Download,
     EntryView,
     Letter,
     MonitorAlarm,
+    OfficerAllowlist,
     OfficerAnswer,
     OfficerApprovalRequest,
     OfficerDecided,
     OfficerDownloaded,
     OfficerForeignSerial,
+    OfficerHelp,
+    OfficerInventory,
     OfficerLapsed,
+    OfficerNotDownloaded,
     OfficerNotIssued,
+    OfficerReminder,
+    OfficerRenewalDownloaded,
+    OfficerReplaced,
+    OfficerResent,
+    OfficerRevocationReminder,
+    OfficerRevoked,
+    OfficerStatistics,
+    OfficerStatus,
+    OfficerTimestamp,
+    OfficerWithdrawn,
+    OldCertificate,
+    ResentRow,
     RowOutcome,
     SenderEvidence,
+    Standing,
+    StatusApplication,
+    StatusCertificate,
+    StatusDecision,
+    StatusRow,
 )
 from handlers.rules.reasons import Reason
 from handlers.rules.row_errors import Code, RowError, row_error
-from store.states import Kind, Verb
+from handlers.rules.statistics import StatisticsLine
+from store.states import ApplicationState, EntryState, Kind, RevocationReason, Verb
 
 DESK = Desk("testbot", "upki@example.ac.jp", "https://certs.example.ac.jp")
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
 NUMBER = "A-20261122-0007"
 CODE = "1a2b3c4d-5e6f7081-92a3b4c5-d6e7f809"
 DN = ("CN=test1.example.ac.jp", "O=testkikan", "L=Chiyoda-ku", "ST=Tokyo", "C=JP")
+TOKEN = "8FKQ-2M7T-XW4H-9RCE"
+OLD_SERIAL = 1911649278160095962
+NEW_SERIAL = 19116492781600959621911649278
 URL = "https://certs.example.ac.jp/d/q7Yk0e3ZrW8mB1tVxN5cJh2LpDgF4sAuQoRiTzKwE6M"
 
 _WRONG_O = row_error(Code.ORGANIZATION, 1, "testkikan", "Test University")
@@ -98,7 +128,103 @@ REQUEST = OfficerApprovalRequest(
     approvals_needed=1,
     evidence=EVIDENCE,
 )
+OLD = OldCertificate(
+    serial=OLD_SERIAL,
+    not_after=datetime(2026, 12, 20, 14, 59, 59, tzinfo=UTC),
+    is_valid=True,
+    contact_mail="hanako@example.ac.jp",
+)
+CHANGED = replace(
+    OLD,
+    is_valid=False,
+    changes=(
+        ("dNSName", "test2.example.ac.jp", "test2.example.ac.jp www.test2.example.ac.jp"),
+        ("利用管理者氏名", "鈴木 一郎", "佐藤 花子"),
+        ("利用管理者ソフトウェア名等", "", "Apache HTTP Server 2.4.62"),
+    ),
+)
+RENEWAL = replace(
+    APPLICATION,
+    kind=Kind.RENEW,
+    entries=(
+        replace(FIRST, old=OLD),
+        replace(APPLICATION.entries[1], old=CHANGED),
+    ),
+)
+
+
+def revocation_entry(seq: int, fqdn: str, reason: RevocationReason, comment: str) -> EntryView:
+    return replace(
+        entry(seq, fqdn),
+        dns_names=(fqdn,),
+        profile_id=None,
+        public_key="",
+        public_key_sha256=None,
+        contact_name="",
+        contact_department="",
+        software="",
+        old=OLD,
+        reason=reason,
+        comment=comment,
+    )
+
+
+REVOCATION = replace(
+    APPLICATION,
+    kind=Kind.REVOKE,
+    entries=(
+        revocation_entry(1, "test1.example.ac.jp", RevocationReason.CESSATION_OF_OPERATION, ""),
+        revocation_entry(2, "test2.example.ac.jp", RevocationReason.UNSPECIFIED, "サーバを廃止したため"),
+    ),
+)
+COMPROMISE = replace(
+    REVOCATION,
+    entries=(
+        revocation_entry(1, "test1.example.ac.jp", RevocationReason.KEY_COMPROMISE, "鍵が漏えいしました"),
+    ),
+)
+REPLACED = replace(
+    REVOCATION,
+    entries=(
+        revocation_entry(1, "test1.example.ac.jp", RevocationReason.UNSPECIFIED, "更新に伴う旧証明書の失効"),
+    ),
+)
+KINDS = {Kind.ISSUE: APPLICATION, Kind.RENEW: RENEWAL, Kind.REVOKE: REVOCATION}
 WAITING = Download(1, DN, 19116492781600959621911649278, URL, datetime(2026, 12, 22, 14, 59, 59, tzinfo=UTC))
+
+STATUS_APPLICATION = StatusApplication(
+    number=NUMBER,
+    kind=Kind.ISSUE,
+    state=ApplicationState.OPEN,
+    sender="hanako@example.ac.jp",
+    received_at=NOW,
+    deadline=date(2026, 12, 7),
+    entries=(
+        StatusRow(1, "test1.example.ac.jp", EntryState.ISSUED, 19116492781600959621911649278),
+        StatusRow(2, "test2.example.ac.jp", EntryState.WAITING, None),
+    ),
+    decisions=(
+        StatusDecision("suzuki", Verb.APPROVE, (1,), "", NOW),
+        StatusDecision("tanaka", Verb.HOLD, (2,), "電話で確認しています", NOW),
+    ),
+)
+STATUS_CERTIFICATE = StatusCertificate(
+    serial=19116492781600959621911649278,
+    dn=DN,
+    number=NUMBER,
+    seq=1,
+    standing=Standing.REVOKED,
+    profile_id=3,
+    not_before=NOW,
+    not_after=NOW,
+    issued_at=NOW,
+    downloaded_at=NOW,
+    revoked_at=NOW,
+    contact_name="佐藤 花子",
+    contact_department="情報基盤センター 認証基盤係",
+    contact_mail="hanako@example.ac.jp",
+    software="Apache HTTP Server 2.4.62",
+)
 
 
 def answer(reason: Reason, application: ApplicationView | None = APPLICATION) -> OfficerAnswer:
@@ -117,7 +243,12 @@ def answer(reason: Reason, application: ApplicationView | None = APPLICATION) ->
 
 SAMPLES: dict[str, Letter] = {
     "received": ApplicantReceived(
-        APPLICATION, (RowOutcome(1, (), (_IGNORED,)), RowOutcome(2, ())), date(2026, 12, 7), False, "cp932"
+        APPLICATION,
+        (RowOutcome(1, (), (_IGNORED,)), RowOutcome(2, ())),
+        date(2026, 12, 7),
+        False,
+        "cp932",
+        TOKEN,
     ),
     "received_one": ApplicantReceived(
         replace(APPLICATION, entries=(FIRST,)), (RowOutcome(1, ()),), date(2026, 12, 7), False, "cp932"
@@ -162,10 +293,32 @@ SAMPLES: dict[str, Letter] = {
         evidence=SenderEvidence("taro@example.ac.jp", "mx.example.ac.jp; dmarc=fail; spf=pass", False),
     ),
     "request_unknown": replace(REQUEST, evidence=SenderEvidence("taro@example.ac.jp", None, True)),
-    "request_revoke": replace(REQUEST, application=replace(APPLICATION, kind=Kind.REVOKE)),
+    "request_renew": replace(REQUEST, application=RENEWAL),
+    "request_revoke": replace(REQUEST, application=REVOCATION),
+    "request_urgent": replace(REQUEST, application=COMPROMISE, is_urgent=True),
+    **{
+        f"received_{kind}": ApplicantReceived(
+            KINDS[kind], (RowOutcome(1, ()), RowOutcome(2, ())), date(2026, 12, 7), False, "cp932", TOKEN
+        )
+        for kind in (Kind.RENEW, Kind.REVOKE)
+    },
+    **{
+        f"refused_{kind}": ApplicantRefused(kind, "申請.tsv", (), ROWS, False)
+        for kind in (Kind.RENEW, Kind.REVOKE)
+    },
+    **{
+        f"declined_{kind}": ApplicantDeclined(KINDS[kind], (1, 2), "連絡先が古いようです")
+        for kind in (Kind.RENEW, Kind.REVOKE)
+    },
+    "resumed_revoke": ApplicantHeld(REVOCATION, Verb.RESUME, "", date(2026, 12, 22)),
+    "lapsed_revoke": ApplicantLapsed(REVOCATION),
+    "not_issued_revoke": ApplicantNotIssued(REVOCATION, ROWS),
     **{f"answer_{reason}": answer(reason) for reason in Reason},
     "answer_lost": answer(Reason.NO_CODE, None),
-    "answer_held_renewal": replace(answer(Reason.HELD), application=replace(APPLICATION, kind=Kind.RENEW)),
+    "answer_held_renewal": answer(Reason.HELD, RENEWAL),
+    "answer_approved_renewal": answer(Reason.APPROVED, RENEWAL),
+    "answer_approved_revocation": answer(Reason.APPROVED, REVOCATION),
+    "answer_wrong_verb_revocation": answer(Reason.WRONG_VERB, REVOCATION),
     **{
         f"decided_{verb}": OfficerDecided(
             APPLICATION,
@@ -177,20 +330,95 @@ SAMPLES: dict[str, Letter] = {
         )
         for verb in Verb
     },
+    **{
+        f"decided_{verb}_revocation": OfficerDecided(REVOCATION, "鈴木 一郎", verb, (1, 2), "書類の不備")
+        for verb in (Verb.APPROVE, Verb.DECLINE)
+    },
     "decided_by_time": OfficerDecided(APPLICATION, None, Verb.RESUME, (1, 2), "", date(2026, 12, 7)),
     "decided_first_of_two": OfficerDecided(
         APPLICATION, "鈴木 一郎", Verb.APPROVE, (1, 2), "", date(2026, 12, 7), 1
     ),
     "answer_first_of_two": replace(answer(Reason.APPROVED), still_needed=1),
     "lapsed_officer": OfficerLapsed(APPLICATION),
+    "lapsed_officer_revoke": OfficerLapsed(REVOCATION),
     "not_issued_officer": OfficerNotIssued(APPLICATION, ROWS),
+    "not_issued_officer_revoke": OfficerNotIssued(REVOCATION, ROWS),
     "downloaded": OfficerDownloaded(NUMBER, DN, 1911649278160095962),
+    "renewal_downloaded": OfficerRenewalDownloaded(NUMBER, DN, NEW_SERIAL, OLD_SERIAL, True),
+    "renewal_downloaded_old_gone": OfficerRenewalDownloaded(NUMBER, DN, NEW_SERIAL, OLD_SERIAL, False),
+    **{
+        f"replace_day_{days}": ApplicantDownloaded(NUMBER, DN, NEW_SERIAL, OLD_SERIAL, TOKEN, days)
+        for days in (0, 7, 13)
+    },
+    "replaced": OfficerReplaced(REPLACED, "山田 太郎", CODE, date(2026, 12, 7)),
+    "revocation_reminder": OfficerRevocationReminder(NUMBER, DN, OLD_SERIAL),
+    "revoked_officer": OfficerRevoked(NUMBER, DN, OLD_SERIAL, RevocationReason.UNSPECIFIED),
+    **{
+        f"revoked_{reason}": ApplicantRevoked(NUMBER, DN, OLD_SERIAL, reason.value)
+        for reason in RevocationReason
+    },
+    **{
+        f"reminder_{kind}": OfficerReminder(KINDS[kind], "山田 太郎", CODE, date(2026, 12, 7), False)
+        for kind in Kind
+    },
+    "reminder_urgent": OfficerReminder(COMPROMISE, "山田 太郎", CODE, date(2026, 12, 7), True),
+    "withdrawn": ApplicantWithdrawn(APPLICATION, None),
+    "withdrawn_revoke": ApplicantWithdrawn(REVOCATION, None),
+    "withdrawn_for_another": ApplicantWithdrawn(APPLICATION, "A-20261122-0008"),
+    "withdrawn_officer": OfficerWithdrawn(APPLICATION, None),
+    "withdrawn_officer_for_another": OfficerWithdrawn(APPLICATION, "A-20261122-0008"),
+    "not_downloaded": ApplicantNotDownloaded(NUMBER, DN, NEW_SERIAL, WAITING.expires_at),
+    "not_downloaded_officer": OfficerNotDownloaded(
+        NUMBER, DN, NEW_SERIAL, "佐藤 花子", "hanako@example.ac.jp", WAITING.expires_at
+    ),
     "foreign_serial": OfficerForeignSerial(DN, 1911649278160095962, "taro@example.jp", "別の機関"),
+    "inventory": OfficerInventory("山田 太郎", "serverAll.tsv", 120, True),
+    "inventory_bare": OfficerInventory("山田 太郎", "serverAll.tsv", 4_800, False),
+    "inventory_none": OfficerInventory("山田 太郎", "serverAll.tsv", None, False),
+    "statistics": OfficerStatistics(
+        "山田 太郎",
+        "statistics.tsv",
+        NOW,
+        (
+            StatisticsLine(3, date(2026, 10, 1), 12, 4, 1, 11),
+            StatisticsLine(3, None, 12, 4, 1, 11),
+            StatisticsLine(11, date(2026, 11, 1), 1, 0, 0, 1),
+            StatisticsLine(11, None, 1, 0, 0, 1),
+        ),
+    ),
+    "statistics_none": OfficerStatistics("山田 太郎", "statistics.tsv", NOW, ()),
+    "allowlist": OfficerAllowlist(
+        "山田 太郎",
+        "allowlist.tsv",
+        "testkikan",
+        (
+            AllowedDomain("example.ac.jp", date(2027, 3, 31), True),
+            AllowedDomain("example.jp", None, False),
+        ),
+        ("Library", "Computing Center"),
+    ),
+    "allowlist_no_units": OfficerAllowlist(
+        "山田 太郎", "allowlist.tsv", "testkikan", (AllowedDomain("example.ac.jp", None, False),), ()
+    ),
+    "status": OfficerStatus("山田 太郎", "", (STATUS_APPLICATION,), (), True, False),
+    "status_none": OfficerStatus("山田 太郎", "", (), (), False, False),
+    "status_certificate": OfficerStatus(
+        "山田 太郎", str(WAITING.serial), (), (STATUS_CERTIFICATE,), False, True
+    ),
+    "status_name": OfficerStatus(
+        "山田 太郎", "test1.example.ac.jp", (STATUS_APPLICATION,), (STATUS_CERTIFICATE,), False, False
+    ),
+    "resent": OfficerResent(
+        "山田 太郎", NUMBER, (ResentRow(1, "test1.example.ac.jp", "hanako@example.ac.jp", NOW),)
+    ),
+    "timestamp": OfficerTimestamp("山田 太郎", "http://timestamp.example.jp/tsa"),
+    "timestamp_none": OfficerTimestamp("山田 太郎", None),
+    "help_officer": OfficerHelp("山田 太郎"),
     "alarm": MonitorAlarm("journal_broken", "entry 17 does not follow entry 16"),
 }
 
 # what a value of ours looks like whatever a person wrote: a hostile test must keep its beginning
-_OURS = {"number": NUMBER, "code": CODE, "url": URL, "public_key_sha256": "0f" * 32}
+_OURS = {"number": NUMBER, "code": CODE, "url": URL, "token": TOKEN, "public_key_sha256": "0f" * 32}
 
 
 def spoil(value: Any, words: str) -> Any:

@@ -17,6 +17,7 @@ _COMMENTED_KEY = re.compile(r"^# ([a-z0-9_]+ = .+)$")
 _WITHOUT_VALUE = {
     ("monitors",),
     ("holidays",),
+    ("timestamp_url",),
     ("imap", "token_command"),
     ("imap", "ca_file"),
     ("imap", "authserv_id"),
