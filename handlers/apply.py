@@ -3,7 +3,7 @@ officers (manual 1-1-2 to 1-1-4)."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from handlers.context import Context
 from handlers.handled import Handled
@@ -16,10 +16,12 @@ from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import Code, RowError, row_error
 from handlers.rules.tsv import TsvFile, guess_kind, read_tsv
-from handlers.take import Taken, answer_dry_run, outcomes, take, thread_of
+from handlers.self_help import find_token, tell_of_withdrawal, withdraw
+from handlers.take import RECEIVED, Taken, answer_dry_run, outcomes, take, thread_of
 from handlers.views import dn_lines
 from store import certificates
 from store.states import ErrorMode, Filed, Kind
+from store.tables import Application
 
 _KIND_WORDS = {
     "発行": Kind.ISSUE,
@@ -64,12 +66,55 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
         return _help(mail, ctx, Reason.SENDER_OUTSIDE)
     if not institution.active:
         return _refuse(mail, ctx, kind, attachment, (row_error(Code.INSTITUTION_INACTIVE),), ())
-    rows = judge_rows(ctx, institution, kind, file)
-    if must_stop(institution.error_mode, rows):
-        refused = _refuse(mail, ctx, kind, attachment, (), rows)
+    return _judge(Found(mail, institution, kind, attachment, file), ctx)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An application that can be read, and whose it is."""
+
+    mail: IncomingMail
+    institution: Institution
+    kind: Kind
+    attachment: Attachment
+    file: TsvFile
+
+
+def _judge(found: Found, ctx: Context) -> Handled:
+    """Every row judged: refused with all errors, answered as a dry run, or taken in place of what it corrects."""
+    mail, institution = found.mail, found.institution
+    is_dry_run = bool(_DRY_RUN.search(mail.subject))
+    before = _corrected(found, ctx)
+    with ctx.session.begin_nested() as correction:
+        # the rows it corrects must not stand in its way, and must stay if it is refused itself
+        is_correction = before is not None and withdraw(ctx, before)
+        rows = judge_rows(ctx, institution, found.kind, found.file)
+        is_refused = must_stop(institution.error_mode, rows)
+        if is_refused or is_dry_run:
+            correction.rollback()
+    if is_refused:
+        refused = _refuse(mail, ctx, found.kind, found.attachment, (), rows)
         return replace(refused, notices=(*refused.notices, *_tell_owners(mail, ctx, institution, rows)))
-    taken = Taken(mail, institution, kind, attachment, file.encoding, rows)
-    return answer_dry_run(taken, ctx) if _DRY_RUN.search(mail.subject) else take(taken, ctx)
+    taken = Taken(mail, institution, found.kind, found.attachment, found.file.encoding, rows)
+    if is_dry_run:
+        return answer_dry_run(taken, ctx)
+    handled = take(taken, ctx)
+    if before is None or not is_correction:
+        return handled
+    told = tell_of_withdrawal(ctx, before, institution, before.sender, handled.number)
+    return replace(handled, notices=handled.notices + told)
+
+
+def _corrected(found: Found, ctx: Context) -> Application | None:
+    """The open application that this one replaces: its receipt's token stands in the mail."""
+    token = find_token(found.mail, ctx, RECEIVED)
+    application = ctx.session.get(Application, token.number) if token else None
+    if application is None or (application.institution, application.kind) != (
+        found.institution.id,
+        found.kind,
+    ):
+        return None
+    return application
 
 
 def _find_document(mail: IncomingMail) -> Attachment | Reason:

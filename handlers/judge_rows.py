@@ -6,10 +6,11 @@ from datetime import date
 
 from handlers.context import Context
 from handlers.rules.checks import CheckedRow, IssueRules, check_issue_rows, names_in, screen
+from handlers.rules.columns import COLUMNS_OF
 from handlers.rules.lifecycle import ENTRY_DEAD
 from handlers.rules.register import Institution
 from handlers.rules.revocation import CheckedRevocation, check_revoke_rows
-from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, row_error
+from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, name_columns, row_error
 from handlers.rules.tsv import Row, TsvFile, file_warnings
 from handlers.rules.working_days import local_day
 from store import applications, certificates
@@ -40,7 +41,7 @@ class _Known:
 def judge_rows(ctx: Context, institution: Institution, kind: Kind, file: TsvFile) -> tuple[AnyRow, ...]:
     """All errors of all rows of an application of this kind."""
     if kind is Kind.REVOKE:
-        revocations = check_revoke_rows(file.rows)
+        revocations = check_revoke_rows(file.rows, strict_jisx0208=ctx.desk.strict_jisx0208)
         known = _known(ctx, institution, kind, file, ())
         return tuple(_with_certificate(row, known, ctx) for row in revocations)
     rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208, kind=kind)
@@ -93,7 +94,7 @@ def _with_memory(row: CheckedRow, known: _Known) -> CheckedRow:
         found.append(row_error(Code.DN_EXISTS, _DN, ",".join(row.row.fields[:1])))
     if row.public_key_sha256 in known.keys:
         found.append(row_error(Code.KEY_USED, _CSR))
-    errors = (*row.errors, *found)[:MOST_ERRORS_A_ROW]
+    errors = name_columns((*row.errors, *found), COLUMNS_OF[known.kind])[:MOST_ERRORS_A_ROW]
     if row.row.seq == 1:
         warnings = [*known.warnings, *warnings]
     return replace(row, request=None if errors else row.request, errors=errors, warnings=tuple(warnings))
@@ -131,15 +132,16 @@ def _with_certificate(row: CheckedRevocation, known: _Known, ctx: Context) -> Ch
             errors.append(row_error(Code.NOT_REVOCABLE, _OLD_SERIAL))
         elif row.request is not None:
             if row.request.subject_dn.match_key() != old.entry.match_key:
-                errors.append(row_error(Code.OLD_SERIAL, _OLD_SERIAL))
+                errors.append(row_error(Code.NOT_REVOCABLE, _OLD_SERIAL))
             if row.request.contact_mail.lower() != old.entry.contact_mail.lower():
                 warnings.append(row_error(Code.CONTACT_DIFFERS, _MAIL))
+    named = name_columns(tuple(errors), COLUMNS_OF[known.kind])
     if row.row.seq == 1:
         warnings = [*known.warnings, *warnings]
     return replace(
         row,
         request=None if errors else row.request,
-        errors=tuple(errors)[:MOST_ERRORS_A_ROW],
+        errors=named[:MOST_ERRORS_A_ROW],
         warnings=tuple(warnings),
     )
 

@@ -13,6 +13,7 @@ from handlers.notices import (
     ApplicationView,
     Notice,
     OfficerApprovalRequest,
+    OfficerReplaced,
     RowOutcome,
     SenderEvidence,
     to_officer,
@@ -21,14 +22,17 @@ from handlers.plan import plan_decision
 from handlers.rules.checks import ServerRequest
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
+from handlers.rules.reply_token import RANDOM_BYTES, reply_token
 from handlers.rules.revocation import RevocationRequest
 from handlers.rules.sheet import Sheet, code_of, policy_digest, show_code
 from handlers.rules.tsv import Row
 from handlers.rules.working_days import add_working_days, end_of_day, local_day
 from handlers.views import is_urgent, old_certificates, sheet_row, view_application
-from store import applications, inbox, journal
+from store import applications, inbox, journal, reply_tokens
 from store.states import ApplicationState, EntryState, Filed, Kind
 from store.tables import Application, Entry
+
+RECEIVED = "received"  # the purpose of the token in ApplicantReceived
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Taken:
     file: Attachment
     encoding: str
     rows: Sequence[AnyRow]
+    is_replacement: bool = False  # the applicant reported a replacement: a revocation of our own making
 
     @property
     def warnings(self) -> dict[int, tuple]:  # type: ignore[type-arg]
@@ -185,6 +190,7 @@ def _tell_applicants(
         deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
         dry_run=dry_run,
         encoding=taken.encoding,
+        token="" if dry_run else _token(ctx, application),
     )
     contacts = (entry.contact_mail.lower() for entry in application.entries)
     addresses = dict.fromkeys((application.sender, *filter(taken.institution.may_apply, contacts)))
@@ -193,6 +199,13 @@ def _tell_applicants(
         Notice(to, taken.institution.language, letter, number=number, thread=thread_of(taken.mail))
         for to in addresses
     )
+
+
+def _token(ctx: Context, application: Application) -> str:
+    """What an answer must hold to withdraw or to correct this application: only its hash is kept."""
+    token = reply_token(ctx.random(RANDOM_BYTES))
+    reply_tokens.create(ctx.session, RECEIVED, application.number, None, token, ctx.now)
+    return token
 
 
 def ask_officer(
@@ -204,9 +217,28 @@ def ask_officer(
     sheet: bytes,
 ) -> Notice:
     """The approval request to one officer, with the TSV as received and the sheet."""
+    attachments = (
+        Attachment(taken.file.name, "text/tab-separated-values", taken.file.data),
+        sheet_attachment(application.number, sheet),
+    )
+    write = _replaced if taken.is_replacement else _request
+    letter = write(taken, ctx, application, view, officer)
+    return to_officer(taken.institution, officer, letter, number=application.number, attachments=attachments)
+
+
+def _replaced(
+    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer
+) -> OfficerReplaced | OfficerApprovalRequest:
+    deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
+    return OfficerReplaced(view, officer.name, show_code(application.code), deadline)
+
+
+def _request(
+    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer
+) -> OfficerApprovalRequest:
     policy = taken.institution.policy
     contacts = {entry.contact_mail.lower() for entry in application.entries}
-    letter = OfficerApprovalRequest(
+    return OfficerApprovalRequest(
         application=view,
         officer_name=officer.name,
         code=show_code(application.code),
@@ -220,11 +252,6 @@ def ask_officer(
         ),
         is_urgent=is_urgent(application),
     )
-    attachments = (
-        Attachment(taken.file.name, "text/tab-separated-values", taken.file.data),
-        sheet_attachment(application.number, sheet),
-    )
-    return to_officer(taken.institution, officer, letter, number=application.number, attachments=attachments)
 
 
 def sheet_attachment(number: str, sheet: bytes) -> Attachment:

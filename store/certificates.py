@@ -46,3 +46,8 @@ def by_serials(session: Session, serials: Collection[str]) -> dict[str, Certific
     """The signed certificates with these serials (decimal text), whoever they belong to."""
     query = select(Certificate).where(Certificate.serial.in_(serials), Certificate.der.is_not(None))
     return {certificate.serial: certificate for certificate in session.scalars(query)}
+
+
+def of_entry(session: Session, entry: Entry) -> Certificate | None:
+    """The certificate that a row led to, intent or signed."""
+    return session.scalar(select(Certificate).where(Certificate.entry_id == entry.id))

@@ -17,6 +17,8 @@ class Reason(StrEnum):
     HELD = "held"
     RESUMED = "resumed"
     REPEATED = "repeated"  # the same decision again: the same answer, no second effect
+    WITHDRAWN = "withdrawn"
+    REPLACED = "replaced"
     HELP = "help"
     ANSWERED = "answered"  # an officer's command
     RESENT = "resent"
@@ -48,8 +50,8 @@ class Reason(StrEnum):
     INSTITUTION_SEVERAL = "institution_several"
     INSTITUTION_INACTIVE = "institution_inactive"
     SENDER_OUTSIDE = "sender_outside"
-    KIND_UNCLEAR = "kind_unclear"
-    KIND_NOT_SERVED = "kind_not_served"
+    TOKEN_UNKNOWN = "token_unknown"
+    NOTHING_OPEN = "nothing_open"
 
     # the structure of a signed mail (SM, PGP6, PGP7)
     UNSIGNED = "unsigned"

@@ -185,7 +185,7 @@ def test_key_compromise_is_urgent(world: DeskWorld) -> None:
     ("changes", "code"),
     [
         ({"c4": "99999999999999999999"}, 902),
-        ({"c1": "CN=test2.example.ac.jp,O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP"}, 907),
+        ({"c1": "CN=test2.example.ac.jp,O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP"}, 902),
         ({"c5": "6"}, 914),
         ({"c5": "0"}, 915),
         ({"c10": ""}, 201),
