@@ -120,9 +120,8 @@ def _report_replacement(
 def _answer(mail: IncomingMail, ctx: Context, reason: Reason) -> Handled:
     notices: tuple[Notice, ...] = ()
     if mail.sender is not None and mail.automatic is None and ctx.register.may_be_answered(mail.sender):
-        language = next(
-            (i.language for i in ctx.register.institutions.values() if i.may_apply(mail.sender)), "ja"
-        )
+        institutions = [i for i in ctx.register.institutions.values() if i.may_apply(mail.sender)]
+        language: Language = institutions[0].language if institutions else "ja"
         letter = ApplicantHelp(reason, mail.subject)
         notices = (Notice(mail.sender, language, letter, thread=thread_of(mail)),)
     return Handled("self-help", reason, Filed.REFUSED, notices)
