@@ -116,6 +116,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_number"), ["number"], unique=False)
 
     op.create_table(
+        "whois_answers",
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("names", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("domain"),
+    )
+    op.create_table(
         "applications",
         sa.Column("number", sa.String(length=32), nullable=False),
         sa.Column("institution", sa.String(length=64), nullable=False),
@@ -262,6 +269,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_certificates_not_after"), ["not_after"], unique=False)
         batch_op.create_index(batch_op.f("ix_certificates_replaces_id"), ["replaces_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_certificates_revoked_at"), ["revoked_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_certificates_serial"), ["serial"], unique=False)
 
     op.create_table(
         "public_keys",
@@ -270,6 +278,23 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["entry_id"],
             ["entries.id"],
+        ),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "reply_tokens",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=True),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["entries.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["number"],
+            ["applications.number"],
         ),
         sa.PrimaryKeyConstraint("sha256"),
     )
@@ -288,3 +313,25 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("download_urls", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_download_urls_certificate_id"), ["certificate_id"], unique=False)
+
+    op.create_table(
+        "returned_tsvs",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("certificate_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"],
+            ["certificates.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["number"],
+            ["applications.number"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["sha256"],
+            ["blobs.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    with op.batch_alter_table("returned_tsvs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_returned_tsvs_certificate_id"), ["certificate_id"], unique=False)
