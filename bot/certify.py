@@ -62,7 +62,7 @@ class Certifier:
             domains = {domain for a in waiting for domain in domains_to_ask(ctx, a)}
         if not proven:
             return False
-        planned |= proven.keys()
+        planned.update(proven)
         whois = self.inquirer.ask(domains, is_wanted)
         issuer = issue.Issuer(self.ca.issuer, _last_second(self.ca))
         with writing(self.engine) as session:
