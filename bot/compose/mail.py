@@ -23,18 +23,29 @@ from handlers.notices import (
     ApplicantLapsed,
     ApplicantReceived,
     ApplicantRefused,
+    ApplicantRevoked,
     Letter,
     MonitorAlarm,
     Notice,
     OfficerDecided,
     OfficerDownloaded,
     OfficerLapsed,
+    OfficerRenewalDownloaded,
+    OfficerRevocationReminder,
+    OfficerRevoked,
 )
 from handlers.rules.reasons import Reason
 from store.states import Verb
 
 # the manual's own mails hold text and signature only
-_MANUAL = (ApplicantDownload, OfficerDownloaded)
+_MANUAL = (
+    ApplicantDownload,
+    OfficerDownloaded,
+    OfficerRenewalDownloaded,
+    OfficerRevocationReminder,
+    OfficerRevoked,
+    ApplicantRevoked,
+)
 
 _VERB_REASON = {
     Verb.APPROVE: Reason.APPROVED,

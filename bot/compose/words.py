@@ -31,7 +31,7 @@ _FRAME = "　" + "-" * 45  # what programs that read the real service's mails lo
 _WHOLE = re.compile(r"^Row-\d|^　[A-Z]+=|^　https?://\S+$")
 
 # the number stands in the subject once, also where both languages do
-_SUBJECT_PREFIX = re.compile(r"^\[Ringi\] (A-\d+-\d+ )?")
+_SUBJECT_PREFIX = re.compile(r"^(?:\[URGENT\] )?\[Ringi\] (A-\d+-\d+ )?")
 
 _WEEKDAYS = "月火水木金土日"
 _ENGLISH_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

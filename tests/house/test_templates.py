@@ -16,16 +16,23 @@ from bot.compose.words import GLOBALS, LANGUAGES, Words, environment, load_reaso
 from handlers.notices import Letter
 from handlers.rules.approval import read_decision
 from handlers.rules.reasons import Reason
+from handlers.rules.self_help import read_wish
 from tests.letters import DESK, SAMPLES, spoil
 
 LETTERS = get_args(Letter)
 HOME = Path(mail_templates.__file__).parent
 
-# the manual's completion sentences (1-1-4 step 6) stand to the letter, so they are longer than a line should be
+# the manual's own sentences (1-1-4 step 6, 1-2-5, 1-2-9) stand to the letter, so they are longer than a line should be
 _MANUAL_SENTENCES = (
     "- 証明書発行処理が完了後、利用管理者様宛にワンタイムURL付き証明書発行案内メールを送信致します。",
     "- 証明書ダウンロードが完了後、登録担当者様宛にダウンロード完了案内メールを送信致しますのでお待ち下さい。",
+    "登録担当者は、利用管理者から更新証明書への置き換え完了の報告を受けた後に、",
+    "利用管理者の方がサーバ用更新証明書を取得してから2週間が経過いたしました。",
+    "旧証明書から更新証明書へ置き換えた上で、速やかに失効申請をお願い申し上げます。",
 )
+
+# to the letter, though they hold a word that chooses a kind
+_MANUAL_SUBJECTS = ("applicant.download", "applicant.revoked")
 
 HOSTILE = (
     "承認",
@@ -37,6 +44,8 @@ HOSTILE = (
     "approve",
     "APPROVE REVOCATION",
     "HOLD: x",
+    "置き換え完了",
+    "取下げ",
     "DECLINE: x",
     "x\n承認\nx",
     "x\r\n\r\nAPPROVE\r\n\r\nx",
@@ -114,7 +123,7 @@ def test_the_lines_of_every_template_fit_a_mail(language):
 def test_every_mail_has_a_subject_that_can_be_read_in_a_list(language):
     for name, letter in SAMPLES.items():
         subject = WRITER.write(letter, language).subject
-        what = re.sub(r"^\[(Ringi|UPKI)\] (A-\d{8}-\d{4} )?", "", subject)
+        what = re.sub(r"^(【至急】|\[URGENT\] )?\[(Ringi|UPKI)\] (A-\d{8}-\d{4} )?", "", subject)
         assert 5 <= columns(what.partition(": ")[0]) <= 60, (name, subject)
         assert "  " not in subject, (name, subject)
 
@@ -124,7 +133,7 @@ def test_a_tsv_sent_in_reply_to_us_is_not_taken_for_another_kind_or_for_a_dry_ru
     """Words in a subject choose the kind and the dry run, and a reply carries our subject."""
     for name, letter in SAMPLES.items():
         subject = WRITER.write(letter, language).subject
-        if not letter.template.startswith("applicant.") or letter.template == "applicant.download":
+        if not letter.template.startswith("applicant.") or letter.template in _MANUAL_SUBJECTS:
             continue
         assert not re.search("発行|更新|失効|ISSUE|RENEW|REVOKE", subject, re.I), subject
         assert bool(re.search("確認|DRY-RUN", subject, re.I)) == (name == "refused_dry"), subject
@@ -137,6 +146,7 @@ def test_AP2_no_mail_of_ours_decides_when_it_is_quoted_even_without_its_marker(w
         for quoted in (body, "".join(f"> {line}\n" for line in body.splitlines())):
             reading = read_decision(f"お世話になっております。\n{quoted}")
             assert reading.fault is Reason.NO_DECISION, quoted
+            assert read_wish(quoted) is None, quoted
             for line in quoted.splitlines():
                 folded = unicodedata.normalize("NFKC", line).strip()
                 assert not _DECISION.fullmatch(folded), line
