@@ -3,6 +3,8 @@
 Each is answered once and usefully where there is a person who may be answered, else journalled in silence.
 """
 
+from dataclasses import replace
+
 from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.handled import Handled
@@ -10,6 +12,7 @@ from handlers.incoming import IncomingMail
 from handlers.notices import ApplicantHelp, Notice
 from handlers.officer_answer import Officered, answer_officer, officer_notice
 from handlers.rules.approval import read_decision
+from handlers.rules.csr import has_private_key
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.take import thread_of
@@ -35,6 +38,19 @@ def answer_unreadable(mail: IncomingMail, ctx: Context) -> Handled:
         return Handled("unreadable", fault, Filed.REFUSED, notices)
     detail = f"uid {mail.key.uid}, from {mail.sender or 'unknown'}, {len(mail.raw)} bytes read"
     return Handled("unreadable", fault, Filed.QUARANTINE, (*notices, *alarm(ctx, fault, detail)))
+
+
+def holds_private_key(mail: IncomingMail) -> bool:
+    """In the raw bytes, or behind a transfer encoding in the text or an attachment (threats CSR5)."""
+    return any(map(has_private_key, (mail.raw, mail.text.encode(), *(a.data for a in mail.attachments))))
+
+
+def answer_private_key(mail: IncomingMail, ctx: Context) -> Handled:
+    """Whatever else the mail asks for: nothing is done and nothing of it is kept, whoever sent it."""
+    reason = Reason.PRIVATE_KEY
+    if mail.signature is not None:
+        return replace(answer_officer(Officered.of(mail, mail.signature, ctx), reason, None), keep_raw=False)
+    return Handled("private key", reason, Filed.REFUSED, _answer_somebody(mail, ctx, reason), keep_raw=False)
 
 
 def has_unread_text(mail: IncomingMail) -> bool:

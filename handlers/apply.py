@@ -11,7 +11,6 @@ from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import AnyRow, foreign_certificates, judge_rows, serials_in
 from handlers.notices import ApplicantHelp, ApplicantRefused, Notice, OfficerForeignSerial, to_officer
 from handlers.rules.checks import names_in
-from handlers.rules.csr import has_private_key
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import Code, RowError, row_error
@@ -50,8 +49,6 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
     sender = mail.sender
     if sender is None or not ctx.register.may_be_answered(sender):
         return Handled("application", Reason.SENDER_OUTSIDE, Filed.REFUSED)
-    if has_private_key(mail.raw) or any(has_private_key(a.data) for a in mail.attachments):
-        return _help(mail, ctx, Reason.PRIVATE_KEY, keep_raw=False)
     attachment = _find_document(mail)
     if isinstance(attachment, Reason):
         return _help(mail, ctx, attachment)
@@ -184,7 +181,7 @@ def _kind_of_subject(mail: IncomingMail) -> Kind | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _help(mail: IncomingMail, ctx: Context, reason: Reason, *, keep_raw: bool = True) -> Handled:
+def _help(mail: IncomingMail, ctx: Context, reason: Reason) -> Handled:
     assert mail.sender is not None
     officers = ctx.register.officers_at(mail.sender)
     language = next(
@@ -193,7 +190,7 @@ def _help(mail: IncomingMail, ctx: Context, reason: Reason, *, keep_raw: bool = 
     )
     letter = ApplicantHelp(reason, mail.subject)
     notice = Notice(mail.sender, language, letter, thread=thread_of(mail))
-    return Handled("application", reason, Filed.REFUSED, (notice,), keep_raw=keep_raw)
+    return Handled("application", reason, Filed.REFUSED, (notice,))
 
 
 def _refuse(

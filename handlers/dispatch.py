@@ -17,9 +17,10 @@ class Handler:
     handle: Callable[[IncomingMail, Context], Handled]
 
 
-# The order is the meaning: what can't be read comes first, authority before words, words before help.
+# The order is the meaning: what can't be read or kept comes first, authority before words, words before help.
 HANDLERS = (
     Handler("unreadable", answer.is_unreadable, answer.answer_unreadable),
+    Handler("private key", answer.holds_private_key, answer.answer_private_key),
     Handler("unread signature", answer.has_unread_text, answer.answer_unread_text),
     # before decisions: a command beside a decision must stop both
     Handler("command", command.takes, command.answer_command),

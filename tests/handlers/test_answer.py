@@ -1,12 +1,13 @@
 """Mails that change nothing: answered once and usefully, or met with silence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from handlers.handled import Handled
-from handlers.incoming import IncomingMail, Scheme
+from handlers.incoming import Attachment, IncomingMail, Scheme
 from handlers.rules.reasons import Reason
 from store.states import Filed
 from store.tables import Mail
@@ -123,6 +124,30 @@ def test_DOS1_what_is_over_the_limits_is_set_aside_and_people_are_told(
     assert letters(handled) == [(APPLICANT, "applicant.help"), ("monitor@example.ac.jp", "monitor.alarm")]
     silent = world.receive(a_mail(fault=fault, sender="evil@example.org"))
     assert letters(silent) == [("monitor@example.ac.jp", "monitor.alarm")]
+
+
+KEY = b"-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        a_mail(text=KEY.decode(), subject="質問"),
+        an_application(tsv_line(), text=KEY.decode()),
+        a_mail(Attachment("server.key", "application/octet-stream", KEY), subject="質問"),
+        a_mail(Attachment("server.key", "application/octet-stream", KEY), sender="evil@example.org"),
+        a_mail(text=KEY.decode(), automatic="Auto-Submitted"),
+        signed(f"承認\n{KEY.decode()}"),
+    ],
+    ids=["text", "application", "question", "stranger", "automatic", "officer"],
+)
+def test_CSR5_a_private_key_is_not_kept_wherever_it_stands_and_whoever_sent_it(
+    world: DeskWorld, mail: IncomingMail
+) -> None:
+    handled = world.receive(replace(mail, raw=b"as base64: " + str(mail.key.uid).encode()))
+    assert (handled.reason, handled.keep_raw) == (Reason.PRIVATE_KEY, False)
+    may_be_told = mail.automatic is None and str(mail.sender).endswith(".ac.jp")
+    assert bool(handled.notices) == may_be_told
 
 
 def test_help_comes_once_a_day(world: DeskWorld) -> None:
