@@ -331,7 +331,9 @@ SAMPLES: dict[str, Letter] = {
         for verb in Verb
     },
     **{
-        f"decided_{verb}_revocation": OfficerDecided(REVOCATION, "鈴木 一郎", verb, (1, 2), "書類の不備")
+        f"decided_{verb}_revocation": OfficerDecided(
+            REVOCATION, "鈴木 一郎", verb, (1, 2), "" if verb is Verb.APPROVE else "書類の不備"
+        )
         for verb in (Verb.APPROVE, Verb.DECLINE)
     },
     "decided_by_time": OfficerDecided(APPLICATION, None, Verb.RESUME, (1, 2), "", date(2026, 12, 7)),
