@@ -128,7 +128,7 @@ def _with_certificate(row: CheckedRevocation, known: _Known, ctx: Context) -> Ch
         serial = serials.pop()
         old = known.old.get(serial)
         is_ours = old is not None and old.entry.application.institution == known.institution.id
-        if old is None or not is_ours or not is_valid(old, ctx) or serial in known.asked_for:
+        if old is None or not is_ours or not certificates.is_valid(old, ctx.now) or serial in known.asked_for:
             errors.append(row_error(Code.NOT_REVOCABLE, _OLD_SERIAL))
         elif row.request is not None:
             if row.request.subject_dn.match_key() != old.entry.match_key:
@@ -144,8 +144,3 @@ def _with_certificate(row: CheckedRevocation, known: _Known, ctx: Context) -> Ch
         errors=named[:MOST_ERRORS_A_ROW],
         warnings=tuple(warnings),
     )
-
-
-def is_valid(certificate: Certificate, ctx: Context) -> bool:
-    """Neither revoked nor expired now."""
-    return certificate.revoked_at is None and certificate.not_after >= ctx.now

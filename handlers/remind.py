@@ -16,7 +16,7 @@ from handlers.notices import (
     to_officer,
 )
 from handlers.plan import plan_decision_later
-from handlers.renewed import ask_for_replacement, is_valid
+from handlers.renewed import ask_for_replacement
 from handlers.rules.register import Officer
 from handlers.rules.sheet import show_code
 from handlers.rules.working_days import local_day
@@ -123,7 +123,7 @@ def _ask_to_telephone(ctx: Context, due: Due) -> Notices:
 
 def _unfetched(ctx: Context, due: Due) -> Certificate | None:
     certificate = _certificate(ctx, due)
-    if certificate is None or not is_valid(certificate, ctx.now):
+    if certificate is None or not certificates.is_valid(certificate, ctx.now):
         return None
     return certificate if certificate.entry.state is EntryState.ISSUED else None
 
@@ -151,7 +151,7 @@ def _renewal(ctx: Context, due: Due) -> tuple[Certificate | None, Certificate | 
     """The new certificate and the one it replaces, while that is still valid."""
     new = _certificate(ctx, due)
     old = new.replaces if new else None
-    return (new, old) if old is not None and is_valid(old, ctx.now) else (None, None)
+    return (new, old) if old is not None and certificates.is_valid(old, ctx.now) else (None, None)
 
 
 def _certificate(ctx: Context, due: Due) -> Certificate | None:

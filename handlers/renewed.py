@@ -1,7 +1,5 @@
 """A renewed certificate was fetched: the old one must be replaced, then revoked (manual 1-2-5, 1-2-6)."""
 
-from datetime import datetime
-
 from handlers.audience import to_contact, to_officers_of
 from handlers.context import Context
 from handlers.incoming import Attachment
@@ -10,22 +8,17 @@ from handlers.plan import plan_replacement
 from handlers.rules.reply_token import RANDOM_BYTES, reply_token
 from handlers.rules.revocation_tsv import revocation_file_name, revocation_tsv
 from handlers.views import dn_lines
-from store import reply_tokens, returned_tsvs
+from store import certificates, reply_tokens, returned_tsvs
 from store.tables import Certificate
 
 REPLACED = "replaced"  # the purpose of the token in ApplicantDownloaded
-
-
-def is_valid(certificate: Certificate, now: datetime) -> bool:
-    """Signed, not revoked, not expired; its last second included."""
-    return certificate.der is not None and certificate.revoked_at is None and certificate.not_after >= now
 
 
 def tell_of_renewal(ctx: Context, certificate: Certificate, old: Certificate) -> tuple[Notice, ...]:
     """The first download of `certificate`. While `old` is valid its revocation TSV goes along,
     and the applicant is asked to replace it; otherwise there is nothing left to do.
     """
-    old_is_valid = is_valid(old, ctx.now)
+    old_is_valid = certificates.is_valid(old, ctx.now)
     entry = certificate.entry
     letter = OfficerRenewalDownloaded(
         number=entry.number,

@@ -45,10 +45,11 @@ def help_themselves(mail: IncomingMail, ctx: Context) -> Handled:
 
 
 def find_token(mail: IncomingMail, ctx: Context, purpose: str) -> ReplyToken | None:
-    """The one token of ours for this purpose in the text (quotes included); None if there is none, or several."""
+    """A token of ours for this purpose in the text (quotes included); None if there is none, or if they belong to
+    different things: two mails of ours about the same row may both be quoted."""
     found = [reply_tokens.find(ctx.session, token) for token in tokens_in(mail.text)]
     fitting = [token for token in found if token is not None and token.purpose == purpose]
-    return fitting[0] if len({token.sha256 for token in fitting}) == 1 else None
+    return fitting[0] if len({(token.number, token.entry_id) for token in fitting}) == 1 else None
 
 
 def _institution(ctx: Context, token: ReplyToken | None) -> Institution | None:

@@ -93,7 +93,7 @@ def _view_old(old: Certificate, entry: Entry, ctx: Context) -> OldCertificate:
     return OldCertificate(
         serial=int(old.serial),
         not_after=old.not_after,
-        is_valid=old.revoked_at is None and old.not_after >= ctx.now,
+        is_valid=certificates.is_valid(old, ctx.now),
         contact_mail=old.entry.contact_mail,
         changes=tuple(
             (name, " ".join(before.split("\n")), " ".join(after.split("\n")))

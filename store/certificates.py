@@ -51,3 +51,8 @@ def by_serials(session: Session, serials: Collection[str]) -> dict[str, Certific
 def of_entry(session: Session, entry: Entry) -> Certificate | None:
     """The certificate that a row led to, intent or signed."""
     return session.scalar(select(Certificate).where(Certificate.entry_id == entry.id))
+
+
+def is_valid(certificate: Certificate, now: datetime) -> bool:
+    """Signed, not revoked, not expired; its last second included (RFC 5280 4.1.2.5)."""
+    return certificate.der is not None and certificate.revoked_at is None and certificate.not_after >= now

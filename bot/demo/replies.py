@@ -68,6 +68,33 @@ def signed_reply(
     headers = _reply_headers(request, sender)
     shape = STYLES[style]
     part = _payload(answer_text(request, text, quote=quote, style=shape), shape, headers)
+    return _sealed(headers, part, gpg_home, fingerprint)
+
+
+def signed_mail(
+    sender: str,
+    to: str,
+    subject: str,
+    text: str,
+    files: Mapping[str, bytes],
+    *,
+    gpg_home: Path,
+    fingerprint: str,
+) -> bytes:
+    """A new mail with files, all of it under one OpenPGP/MIME signature."""
+    mail = EmailMessage()
+    mail.set_content(text, cte="base64")
+    for name, data in files.items():
+        mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    del mail["MIME-Version"]
+    part = mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))
+    headers = {"From": sender, "To": to, "Subject": subject}
+    headers |= {"Date": format_datetime(localtime()), "Message-ID": make_msgid(domain=_DOMAIN)}
+    return _sealed(headers, part, gpg_home, fingerprint)
+
+
+def _sealed(headers: Mapping[str, str], part: bytes, gpg_home: Path, fingerprint: str) -> bytes:
+    """RFC 3156: `part` and a signature over exactly its bytes."""
     signature = sign_detached(part, gpg_home, fingerprint)
     boundary = f"------------{secrets.token_hex(12)}"
     kind = (

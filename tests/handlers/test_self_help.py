@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from handlers.notices import ApplicantDownloaded, ApplicantReceived, OfficerReplaced
-from handlers.renewed import tell_of_renewal
+from handlers.renewed import ask_for_replacement, tell_of_renewal
 from handlers.rules.reasons import Reason
 from store import certificates
 from store.transaction import writing
@@ -123,6 +123,17 @@ def test_a_replacement_brings_a_ready_sheet_before_the_officers(world: DeskWorld
     assert handled.number
     assert world.decide("失効承認", handled.number).reason is Reason.APPROVED
     assert world.states(handled.number) == ["approved"]
+
+
+def test_two_of_our_mails_quoted_in_one_answer_are_about_one_thing(world: DeskWorld) -> None:
+    _, new, token = renewed(world)
+    with writing(world.engine) as session:
+        found = certificates.by_serials(session, [str(new)])[str(new)]
+        assert found.replaces
+        later = ask_for_replacement(world.context(session), found, found.replaces, 7).letter
+    assert isinstance(later, ApplicantDownloaded)
+    text = f"置き換え完了\n> 照合番号: {later.token}\n> > 照合番号: {token}\n"
+    assert world.receive(a_mail(text=text, subject="Re:")).reason is Reason.REPLACED
 
 
 def test_a_replacement_reported_twice_asks_once(world: DeskWorld) -> None:
