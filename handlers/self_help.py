@@ -99,6 +99,9 @@ def _report_replacement(
 ) -> Handled:
     """The officers get a ready sheet for the revocation, as if its TSV had been mailed (manual 1-2-7)."""
     entry = ctx.session.get_one(Entry, token.entry_id)
+    # the sender becomes the applicant of a revocation and is written to before anybody approves it
+    if not (ctx.register.may_be_answered(mail.sender) or mail.sender == entry.contact_mail.lower()):
+        return Handled("self-help", Reason.SENDER_OUTSIDE, Filed.REFUSED)
     certificate = certificates.of_entry(ctx.session, entry)
     old = certificate.replaces if certificate else None
     if certificate is None or old is None:

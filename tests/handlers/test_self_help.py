@@ -1,6 +1,7 @@
 """Applicants who help themselves by answering our mails (manual 1-2-6, 取下げ, corrections)."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,10 +24,10 @@ def received(world: DeskWorld, *lines: str) -> tuple[str, str]:
     return handled.number, letter.token
 
 
-def renewed(world: DeskWorld) -> tuple[int, int, str]:
+def renewed(world: DeskWorld, **changes: str) -> tuple[int, int, str]:
     """A renewal that was fetched: old serial, new serial, the token in the mail that asks for the replacement."""
     old = issued(world)
-    number = world.take(tsv_line(c4=str(old)), subject="更新")
+    number = world.take(tsv_line(c4=str(old), **changes), subject="更新")
     world.decide("承認", number)
     new = issue_all(world, number)
     with writing(world.engine) as session:
@@ -141,6 +142,20 @@ def test_a_replacement_reported_twice_asks_once(world: DeskWorld) -> None:
     world.receive(a_mail(text=f"置き換え完了\n> {token}\n", subject="Re:"))
     again = world.receive(a_mail(text=f"置き換え完了\n> {token}\n", subject="Re: "))
     assert again.reason is Reason.NOTHING_OPEN
+
+
+def test_an_outsider_who_got_hold_of_the_token_hears_nothing(world: DeskWorld) -> None:
+    _, _, token = renewed(world)
+    report = a_mail(text=f"置き換え完了\n> {token}\n", subject="Re:", sender="evil@example.org")
+    handled = world.receive(report)
+    assert (handled.reason, handled.notices) == (Reason.SENDER_OUTSIDE, ())
+    assert world.receive(replace(report, sender=APPLICANT)).reason is Reason.REPLACED
+
+
+def test_a_contact_outside_whom_the_officers_approved_may_report(world: DeskWorld) -> None:
+    _, _, token = renewed(world, c10="Host@example.org")
+    report = a_mail(text=f"置き換え完了\n> {token}\n", subject="Re:", sender="host@example.org")
+    assert world.receive(report).reason is Reason.REPLACED
 
 
 def test_a_replacement_of_an_expired_certificate_needs_nothing(world: DeskWorld) -> None:
