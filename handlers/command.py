@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from handlers import upload
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
@@ -27,15 +28,15 @@ def takes(mail: IncomingMail) -> bool:
 
 
 def answer_command(mail: IncomingMail, ctx: Context) -> Handled:
-    """Carry the one command out; with a second one or a decision beside it, nothing of the mail."""
+    """Carry the one command out; with a second one, a decision or a signed TSV beside it, nothing of the mail."""
     signature = mail.signature
     assert signature is not None
     assert signature.content.text is not None
     who = Officered.of(mail, signature, ctx)
     command = read_command(signature.content.text)
     assert command is not None
-    if isinstance(command, Reason):
-        return _refuse(who, command)
+    if isinstance(command, Reason) or upload.takes(mail):
+        return _refuse(who, Reason.TWO_COMMANDS)
     if command.topic is Topic.RESEND:
         reason, notices = send_again(who, command.about)
         if not notices:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from handlers.download import Gone, look
 from handlers.handled import Handled
-from handlers.incoming import IncomingMail
+from handlers.incoming import Attachment, IncomingMail
 from handlers.listing import MOST_ATTACHED, list_inventory
 from handlers.notices import (
     ApplicantDownload,
@@ -28,8 +28,8 @@ from handlers.officer_answer import Officered
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Domain, Register
 from store import inventory
-from store.states import EntryState, Filed
-from store.tables import Certificate, Entry, JournalEntry
+from store.states import EntryState, Filed, Kind
+from store.tables import Application, Certificate, Entry, JournalEntry
 from store.transaction import reading, writing
 from tests.applications import (
     APPLICANT,
@@ -42,6 +42,7 @@ from tests.applications import (
     letters,
     open_world,
     signed,
+    tsv,
     tsv_line,
 )
 from tests.issued import a_certificate
@@ -370,6 +371,19 @@ def test_AP3_of_two_commands_none_is_carried_out(world: DeskWorld, issued: str) 
     assert letters(handled) == [("suzuki@example.ac.jp", "officer.answer")]
 
 
+@pytest.mark.parametrize("line", ["一覧", "一覧\n申請 発行", "一覧\n申請承認 発行"])
+def test_AP3_a_command_in_a_mail_with_a_signed_tsv_stops_both(world: DeskWorld, line: str) -> None:
+    mail = signed(line)
+    assert mail.signature
+    file = Attachment("shinsei.tsv", "text/tab-separated-values", tsv(tsv_line()))
+    content = replace(mail.signature.content, attachments=(file,))
+    mail = replace(mail, attachments=(file,), signature=replace(mail.signature, content=content))
+    handled = world.receive(mail)
+    assert (handled.kind, handled.reason, handled.number) == ("command", Reason.TWO_COMMANDS, None)
+    with writing(world.engine) as session:
+        assert session.scalars(select(Application)).all() == []
+
+
 def test_a_reply_to_a_request_may_ask_about_it(world: DeskWorld, number: str) -> None:
     handled = world.decide(f"状況 {number}", number)
     assert [a.number for a in status(handled).applications] == [number]
@@ -403,6 +417,24 @@ def test_rows_are_streamed_with_what_belongs_to_them(world: DeskWorld, issued: s
             for found in inventory.stream_rows(session, "testkikan")
         ]
     assert rows == [(1, "suzuki", True, None), (2, "", False, None)]
+
+
+def test_a_revocation_stands_in_the_row_of_the_certificate_it_names(world: DeskWorld, issued: str) -> None:
+    with writing(world.engine) as session:
+        first = session.get_one(Application, issued)
+        asked = {c.name: getattr(first, c.name) for c in Application.__table__.columns}
+        asked |= {"number": "A-20261124-0050", "kind": Kind.REVOKE, "code": "d" * 32}
+        session.add(Application(**asked))
+        row = {c.name: getattr(first.entries[0], c.name) for c in Entry.__table__.columns if c.name != "id"}
+        row |= {"number": "A-20261124-0050", "old_serial": str(SERIAL), "csr": None, "profile_id": None}
+        row |= {"reason": 4, "comment": "取替", "public_key_sha256": None}
+        session.add(Entry(**(row | {"state": EntryState.WAITING})))
+        session.add(Entry(**(row | {"state": EntryState.DECLINED, "seq": 2, "comment": "却下された"})))
+    rows = file_of(world.receive(signed("一覧")))[1:]
+    assert [row[29:34] for row in rows] == [
+        ["A-20261124-0050", "2026/11/24 10:00:00", "4", "取替", ""],
+        [""] * 5,
+    ]
 
 
 def test_the_register_of_the_test_has_two_institutions(world: DeskWorld) -> None:
