@@ -95,6 +95,12 @@ def test_an_answer_cut_anywhere_is_no_answer(length: int) -> None:
     assert fault_of(lambda: read_registrants(DOMAIN, decode_answer(jprs(DOMAIN)[:length])))
 
 
+@pytest.mark.parametrize("lines", range(len(jprs(DOMAIN).splitlines()) - 2))
+def test_an_answer_cut_between_two_lines_is_no_answer(lines: int) -> None:
+    cut = b"".join(jprs(DOMAIN).splitlines(keepends=True)[:lines])
+    assert fault_of(lambda: read_registrants(DOMAIN, decode_answer(cut)))
+
+
 def test_a_cut_answer_is_asked_for_three_times(server: WhoisServer) -> None:
     server.behaviour = say(jprs(DOMAIN)[:-60])
     clock = Clock()

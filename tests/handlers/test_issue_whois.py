@@ -136,6 +136,12 @@ def test_a_changed_registrant_beside_a_silent_server_fails_at_once(world: DeskWo
     assert told(plan(world, number, lab_example_ac_jp=OTHER)) == {1: [], 2: [923]}
 
 
+def test_a_row_with_one_changed_and_one_silent_domain_fails_at_once(world: DeskWorld) -> None:
+    number = world.take(tsv_line("test1.example.ac.jp", c13="dNSName=test1.lab.example.ac.jp"))
+    world.decide("承認", number)
+    assert told(plan(world, number, lab_example_ac_jp=OTHER)) == {1: [922, 923]}
+
+
 def test_a_changed_row_is_reported_as_that_whatever_whois_says(world: DeskWorld) -> None:
     number = approved(world)
     with writing(world.engine) as session:
