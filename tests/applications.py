@@ -62,13 +62,15 @@ def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def csr_text(fqdn: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    """A PKCS#10 for our institution in one line."""
+def csr_text(
+    fqdn: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, organization: str = "testkikan"
+) -> str:
+    """A PKCS#10 in one line."""
     names = {
         NameOID.COUNTRY_NAME: "JP",
         NameOID.STATE_OR_PROVINCE_NAME: "Tokyo",
         NameOID.LOCALITY_NAME: "Chiyoda-ku",
-        NameOID.ORGANIZATION_NAME: "testkikan",
+        NameOID.ORGANIZATION_NAME: organization,
         NameOID.COMMON_NAME: fqdn,
     }
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names.items()])
