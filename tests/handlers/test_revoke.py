@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from handlers.frozen import frozen_row
 from handlers.notices import ApplicantRevoked, Notice, OfficerRevoked
 from handlers.rules.order import Revoked
 from handlers.rules.row_errors import RowError
 from store import journal
+from store.states import Kind
 from store.tables import Application, Certificate, Entry, JournalEntry
 from store.transaction import reading, writing
 from tests.applications import APPLICANT, NOW, TANAKA, policy
@@ -149,6 +151,15 @@ def test_a_row_moved_to_another_kind_of_application_revokes_nothing(desk: Revoca
     assert desk.orders(number) == []
     desk.round()
     assert desk.revoked() == {}
+
+
+def test_a_sheet_of_one_kind_proves_no_row_of_another(desk: RevocationDesk) -> None:
+    number = desk.ask(revoke_line(desk.issue()))
+    with reading(desk.world.engine) as session:
+        application, ctx = session.get_one(Application, number), desk.world.context(session)
+        assert frozen_row(ctx, application, application.entries[0]) is not None
+        application.kind = Kind.ISSUE
+        assert frozen_row(ctx, application, application.entries[0]) is None
 
 
 def test_PGP5_an_approval_that_verifies_no_longer_revokes_nothing(desk: RevocationDesk) -> None:
