@@ -38,13 +38,11 @@ def revoke_line(serial: int, fqdn: str = "test1.example.ac.jp", **changes: str) 
     return "\t".join(columns)
 
 
-def open_ca(folder: Path, key: KeyKind = "p384", **settings: object) -> LocalCa:
+def open_ca(folder: Path, key: KeyKind = "p384") -> LocalCa:
     key_pem, certificate_pem = make_ca("Example CA", key=key, days=3650, passphrase=None, now=NOW)
     (folder / "ca.key").write_bytes(key_pem)
     (folder / "ca.pem").write_bytes(certificate_pem)
-    return LocalCa.open(
-        CaSettings(key=folder / "ca.key", certificate=folder / "ca.pem", **settings), None, now=NOW
-    )
+    return LocalCa.open(CaSettings(key=folder / "ca.key", certificate=folder / "ca.pem"), None, now=NOW)
 
 
 @dataclass

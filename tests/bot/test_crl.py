@@ -220,7 +220,7 @@ def test_earlier_revocations_stay_as_they_were(desk: RevocationDesk) -> None:
     entry = found.get_revoked_certificate_by_serial_number(first)
     assert entry is not None
     assert entry.revocation_date_utc == NOW
-    assert entry.extensions[0].value.reason.name == "cessation_of_operation"  # type: ignore[attr-defined]
+    assert entry.extensions[0].value.reason.name == "cessation_of_operation"
     assert serials(desk) == {first, second}
 
 
@@ -296,7 +296,7 @@ class CutOff:
     """A CA that a crash or an outage meets: `crl` signs, then raises."""
 
     ca: LocalCa
-    error: Exception
+    error: BaseException
 
     @property
     def issuer(self) -> str:
