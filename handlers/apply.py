@@ -53,7 +53,7 @@ def apply(mail: IncomingMail, ctx: Context) -> Handled:
     if isinstance(attachment, Reason):
         return _help(mail, ctx, attachment)
     file = read_tsv(attachment.data, attachment.name, max_rows=ctx.desk.max_rows)
-    kind = _kind_of_subject(mail) or guess_kind(file.rows) or Kind.ISSUE
+    kind = _kind_of(mail, file)
     if file.errors:
         return _refuse(mail, ctx, kind, attachment, file.errors, ())
     institution = find_institution(ctx, sender, kind, file)
@@ -170,6 +170,15 @@ def _documents(mail: IncomingMail) -> list[Attachment]:
     """Attachments that a person may have meant as the application: not signatures, keys or cards."""
     skipped = ("application/pgp-", "application/pkcs7-", "application/x-pkcs7-", "text/vcard", "text/html")
     return [a for a in mail.attachments if a.name and not a.content_type.startswith(skipped)]
+
+
+def _kind_of(mail: IncomingMail, file: TsvFile) -> Kind:
+    """The subject's word before the columns; in a reply the columns first: its subject is ours, and says 更新 or 失効
+    for reasons of our own."""
+    by_subject, by_columns = _kind_of_subject(mail), guess_kind(file.rows)
+    is_reply = mail.subject.lower().startswith("re:")
+    found = (by_columns or by_subject) if is_reply else (by_subject or by_columns)
+    return found or Kind.ISSUE
 
 
 def _kind_of_subject(mail: IncomingMail) -> Kind | None:

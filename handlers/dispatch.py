@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handlers import answer, apply, command, decide, self_help, upload
+from handlers import answer, apply, command, contact, decide, self_help, upload
 from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
@@ -25,6 +25,7 @@ HANDLERS = (
     # before decisions: a command beside a decision must stop both
     Handler("command", command.takes, command.answer_command),
     Handler("decision", decide.takes, decide.decide),
+    Handler("contact", contact.takes, contact.update_contacts),
     Handler("upload", upload.takes, upload.upload),
     Handler("automatic", answer.is_automatic, answer.keep_silent),
     Handler("self-help", self_help.takes, self_help.help_themselves),

@@ -546,6 +546,60 @@ class OfficerHelp:
 
 
 @dataclass(frozen=True)
+class ApplicantContactChanged:
+    """利用管理者情報更新: to the new address, and to the old one where it is another."""
+
+    template: ClassVar = "applicant.contact_changed"
+    dn: tuple[str, ...]
+    serial: int
+    old_mail: str
+    new_mail: str
+
+
+@dataclass(frozen=True)
+class OfficerContactChanged:
+    template: ClassVar = "officer.contact_changed"
+    officer_name: str
+    serials: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ApplicantExpiring:
+    """`names` lose their certificate at `not_after`: no other one of the institution holds them long enough.
+
+    `days_left`: counted on the calendar, 0 on the last day. `pending`: the renewal that is under way already, else
+    None. `file_name`: the attached renewal TSV that lacks only its CSR; empty if there is none.
+    """
+
+    template: ClassVar = "applicant.expiring"
+    number: str
+    dn: tuple[str, ...]
+    names: tuple[str, ...]
+    serial: int
+    not_after: datetime
+    days_left: int
+    pending: str | None
+    file_name: str
+
+
+@dataclass(frozen=True)
+class OfficerExpiring:
+    """The same for the officers, when little time is left and the names are still not covered."""
+
+    template: ClassVar = "officer.expiring"
+    number: str
+    dn: tuple[str, ...]
+    names: tuple[str, ...]
+    serial: int
+    not_after: datetime
+    days_left: int
+    contact_name: str
+    contact_mail: str
+    pending: str | None
+    file_name: str
+
+
+@dataclass(frozen=True)
 class MonitorAlarm:
     """Something a person must look at. `what` is a short code, `detail` free text for the log reader."""
 
@@ -588,6 +642,10 @@ Letter = (
     | OfficerResent
     | OfficerTimestamp
     | OfficerHelp
+    | ApplicantContactChanged
+    | OfficerContactChanged
+    | ApplicantExpiring
+    | OfficerExpiring
     | MonitorAlarm
 )
 

@@ -25,7 +25,7 @@ from store.tables import Application
 
 def takes(mail: IncomingMail) -> bool:
     """A good signature that covers a TSV. Whether it is an upload, `upload` sees: signing alone does nothing."""
-    return mail.signature is not None and mail.signature.content.text is not None and bool(_signed_tsvs(mail))
+    return mail.signature is not None and mail.signature.content.text is not None and bool(signed_tsvs(mail))
 
 
 def upload(mail: IncomingMail, ctx: Context) -> Handled:
@@ -34,7 +34,7 @@ def upload(mail: IncomingMail, ctx: Context) -> Handled:
     assert signature is not None
     assert signature.content.text is not None
     who = Officered.of(mail, signature, ctx)
-    files = _signed_tsvs(mail)
+    files = signed_tsvs(mail)
     line = read_upload(signature.content.text) or _returned_line(ctx, files)
     if line is None:
         return apply.apply(mail, ctx)
@@ -45,7 +45,8 @@ def upload(mail: IncomingMail, ctx: Context) -> Handled:
     return _upload(who, files[0], line)
 
 
-def _signed_tsvs(mail: IncomingMail) -> list[Attachment]:
+def signed_tsvs(mail: IncomingMail) -> list[Attachment]:
+    """The TSVs that the signature covers."""
     assert mail.signature is not None
     named = (a for a in mail.signature.content.attachments if a.name.lower().endswith((".tsv", ".txt")))
     return [a for a in named if b"\t" in a.data]

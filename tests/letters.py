@@ -8,6 +8,7 @@ from typing import Any
 from handlers.context import Desk
 from handlers.notices import (
     AllowedDomain,
+    ApplicantContactChanged,
     ApplicantDeclined,
     ApplicantDownload,
     ApplicantDownloaded,
@@ -28,6 +29,7 @@ from handlers.notices import (
     OfficerAllowlist,
     OfficerAnswer,
     OfficerApprovalRequest,
+    OfficerContactChanged,
     OfficerDecided,
     OfficerDownloaded,
     OfficerForeignSerial,
@@ -416,6 +418,10 @@ SAMPLES: dict[str, Letter] = {
     "timestamp": OfficerTimestamp("山田 太郎", "http://timestamp.example.jp/tsa"),
     "timestamp_none": OfficerTimestamp("山田 太郎", None),
     "help_officer": OfficerHelp("山田 太郎"),
+    "contact_changed": ApplicantContactChanged(
+        DN, 1911649278160095962, "old@example.ac.jp", "new@example.ac.jp"
+    ),
+    "contact_changed_officer": OfficerContactChanged("山田 太郎", (1911649278160095962,)),
     "alarm": MonitorAlarm("journal_broken", "entry 17 does not follow entry 16"),
 }
 

@@ -67,6 +67,9 @@ class Code(IntEnum):
     TAMPERED = 931
     CA_REFUSED = 932
 
+    # changes of contact
+    NOT_VALID = 933
+
     # warnings: the row is taken
     UTF8_FILE = 950
     EXTENSION_CHARACTERS = 951  # the characters

@@ -33,6 +33,18 @@ _CERTIFICATES: dict[tuple[int, int | None], Words] = {
             "If it is revoked or expired already, nothing needs to be done.",
         ),
     },
+    (933, None): {
+        "ja": Says(
+            "有効な証明書ではないため、利用管理者情報を更新できません。",
+            "機関の有効な証明書の中に、このシリアル番号と主体者DNのものがありません(失効済み、期限切れを含みます)。",
+            "証明書のシリアル番号(10進数)と主体者DNを確認してください。",
+        ),
+        "en": Says(
+            "The contact cannot be changed: there is no such valid certificate.",
+            "The institution has no valid certificate with this serial number and subject DN (revoked or expired?).",
+            "Check the certificate's serial number (decimal) and its subject DN.",
+        ),
+    },
     (907, None): {
         "ja": Says(
             "失効対象証明書シリアル番号が正しくありません。",
