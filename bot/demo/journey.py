@@ -95,6 +95,9 @@ def play(
                 summary = _play_on(stage, stay)
         except (WorldFault, SetupFault, ServiceFault) as fault:
             summary = _give_up(folder, str(fault), say)
+        except KeyboardInterrupt:
+            say.say(f"\nInterrupted, and everything is taken down. What there was by then lies in {folder}")
+            raise
     write_summary(summary.as_json(), folder / "summary.json")
     say.end(summary, _places(folder))
     return summary

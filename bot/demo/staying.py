@@ -17,13 +17,19 @@ def stay(stage: Stage) -> None:
     world = stage.folder / "world"
     say.title("Everything stays up until Ctrl-C", [])
     say.say("Mail accounts, for Thunderbird or any other program (STARTTLS, normal password):")
-    say.table(_account(stage.applicant.mailbox, "applicant"))
-    say.table(_account(stage.officer.mailbox, "officer"))
-    say.table([("  trust", f"{world / 'ca.pem'} (Settings, Certificates, Authorities, Import)")])
     say.table(
-        [("  officer's key", f"{world / 'officer-secret-key.asc'} (Account Settings, End-To-End Encryption)")]
+        [
+            _account(stage.applicant.mailbox, "applicant"),
+            _account(stage.officer.mailbox, "officer"),
+            ("  servers", _servers(stage.officer.mailbox)),
+            ("  trust", f"{world / 'ca.pem'} (Settings, Certificates, Authorities, Import)"),
+            (
+                "  officer's key",
+                f"{world / 'officer-secret-key.asc'} (Account Settings, End-To-End Encryption)",
+            ),
+            ("  bot's key", f"{stage.directory / 'bot-key.asc'} (to check what the bot signs)"),
+        ]
     )
-    say.table([("  bot's key", f"{stage.directory / 'bot-key.asc'} (to check what the bot signs)")])
     say.say("To try:")
     say.table(
         [
@@ -36,9 +42,12 @@ def stay(stage: Stage) -> None:
         threading.Event().wait()
 
 
-def _account(mailbox: Mailbox, who: str) -> list[tuple[str, str]]:
-    servers = f"IMAP {mailbox.imap_host}:{mailbox.imap_port}, SMTP {mailbox.smtp_host}:{mailbox.smtp_port}"
-    return [(f"  {who}", f"{mailbox.user}, password {mailbox.password}, {servers}")]
+def _account(mailbox: Mailbox, who: str) -> tuple[str, str]:
+    return f"  {who}", f"{mailbox.user}, password {mailbox.password}"
+
+
+def _servers(mailbox: Mailbox) -> str:
+    return f"IMAP {mailbox.imap_host}:{mailbox.imap_port}, SMTP {mailbox.smtp_host}:{mailbox.smtp_port}"
 
 
 def _write_next_application(stage: Stage) -> None:

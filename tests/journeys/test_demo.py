@@ -264,9 +264,27 @@ def test_stay_keeps_everything_up_until_it_is_interrupted(gpg: str, tmp_path: Pa
         officer.all()
 
 
+def test_an_interrupted_demo_says_where_it_stood(gpg: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot.cli", "demo", "--folder", str(tmp_path / "demo")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        assert demo.stdout
+        while (line := demo.stdout.readline()) and b"1-1-1" not in line:
+            pass
+        demo.send_signal(signal.SIGINT)
+        rest, complaints = demo.communicate(timeout=60)
+    assert (demo.returncode, b"Traceback" in complaints) == (130, False)
+    assert (
+        f"Interrupted, and everything is taken down. What there was by then lies in {tmp_path / 'demo'}"
+        in (rest.decode())
+    )
+
+
 def log_in_as_told(text: str, who: str, ca_file: Path) -> Mailbox:
     """The account as a person would take it from the transcript."""
-    found = re.search(rf"{who} +(\S+), password (\S+), IMAP (\S+):(\d+), SMTP (\S+):(\d+)", text)
-    assert found
-    user, password, imap_host, imap_port, smtp_host, smtp_port = found.groups()
+    account = re.search(rf"{who} +(\S+), password (\S+)", text)
+    servers = re.search(r"servers +IMAP (\S+):(\d+), SMTP (\S+):(\d+)", text)
+    assert account
+    assert servers
+    user, password = account.groups()
+    imap_host, imap_port, smtp_host, smtp_port = servers.groups()
     return Mailbox(imap_host, int(imap_port), smtp_host, int(smtp_port), user, password, ca_file)
