@@ -67,6 +67,7 @@ def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
                 "mails": report.mails,
                 "certificates": report.certificates,
                 "sent": report.sent,
+                "revoked": report.revoked,
                 "fault": report.fault,
             }
         )

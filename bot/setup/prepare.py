@@ -28,6 +28,7 @@ from bot.setup.text import (
     config_text,
     institution_text,
     key_file,
+    plain_url,
 )
 from bot.toml_file import TomlFault
 
@@ -236,6 +237,9 @@ def _to_do(directory: Path, answers: Answers) -> Iterator[str]:
         register = directory / REGISTER / f"{answers.institution.id}.toml"
         yield f"vet the domains and enter vetted_until in {register}: until then applications are refused"
     if isinstance(answers.ca, NewCa):
+        if answers.public_url.startswith("https://"):
+            crl = f"{plain_url(answers.public_url)}/ca.crl"
+            yield f"let the proxy pass {crl} (and /ca.cer) on without TLS: every certificate names them"
         yield f"copy {directory / CA_KEY} and {directory / CA_PASSPHRASE} to a safe place, each to its own"
     yield f"give {directory / _BOT_KEY} to the officers, so that their mail programs can check our mails"
     yield f"run `ringi check --config {shlex.quote(str(directory / _CONFIG))}`"

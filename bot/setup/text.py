@@ -72,7 +72,7 @@ def config_text(answers: Answers, fingerprint: str, day: date) -> str:
         imap=_lines(_server(answers.imap)),
         smtp=_lines(_server(answers.smtp)),
         fingerprint=toml_string(fingerprint),
-        ca=_lines(_ca(answers.ca)),
+        ca=_lines(_ca(answers.ca, answers.public_url)),
         port=answers.web_port,
         web=_lines(web),
     )
@@ -135,9 +135,21 @@ def _server(server: ServerAnswers) -> dict[str, object]:
     }
 
 
-def _ca(ca: NewCa | OwnCa) -> dict[str, object]:
+def plain_url(public_url: str) -> str:
+    """The same without TLS: where CRLs and issuers are fetched, so that checking one certificate never waits for
+    another (RFC 5280 8)."""
+    return public_url.replace("https://", "http://", 1)
+
+
+def _ca(ca: NewCa | OwnCa, public_url: str) -> dict[str, object]:
     if isinstance(ca, NewCa):
-        return {"key": CA_KEY, "certificate": CA_CERTIFICATE, "passphrase_file": CA_PASSPHRASE}
+        return {
+            "key": CA_KEY,
+            "certificate": CA_CERTIFICATE,
+            "passphrase_file": CA_PASSPHRASE,
+            "crl_url": f"{plain_url(public_url)}/ca.crl",
+            "issuer_url": f"{plain_url(public_url)}/ca.cer",
+        }
     return {
         "key": ca.key,
         "certificate": ca.certificate,
