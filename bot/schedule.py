@@ -15,12 +15,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from bot import wiring
 from bot.deliver import deliver_due
 from bot.holder import is_dead
 from bot.imap.folder import Folder, ImapFault, backoff
 from bot.openpgp.call import GpgFault
 from bot.web.server import WebServer
-from bot.wiring import Office, utc_now, web_deps
+from bot.wiring import Office, web_deps
 from handlers.alarm import alarm
 from handlers.lapse import end_holds, lapse_overdue
 from handlers.notices import MonitorAlarm
@@ -74,7 +75,7 @@ class Service:
 
     def once(self) -> RoundReport:
         """Exactly one round, and the daily sweep."""
-        self._office.judge.authority.note(self._office.engine, utc_now())
+        self._office.judge.authority.note(self._office.engine, wiring.utc_now())
         try:
             with Folder(self._office.config.imap) as folder:
                 return self._round(folder)
@@ -85,7 +86,7 @@ class Service:
 
     def run(self) -> None:
         """Rounds until `stop`, and the download page beside them."""
-        self._office.judge.authority.note(self._office.engine, utc_now())
+        self._office.judge.authority.note(self._office.engine, wiring.utc_now())
         server = WebServer(web_deps(self._office, self.wake))
         server.start()
         scheduler = self._start_scheduler()
@@ -166,7 +167,7 @@ class Service:
         self._must_reload = False
         try:
             if self._office.judge.authority.reload():
-                self._office.judge.authority.note(self._office.engine, utc_now())
+                self._office.judge.authority.note(self._office.engine, wiring.utc_now())
         except _WORLD as fault:
             # an officer may just have been removed: asked for once, it is tried until it is done
             self._must_reload = True
@@ -177,13 +178,13 @@ class Service:
         office, sent = self._office, 0
         with writing(office.engine) as session:
             # nobody else sends under our lease: what is marked as being sent was cut off by a crash
-            outbox.recover(session, utc_now())
+            outbox.recover(session, wiring.utc_now())
         while self._is_wanted():
             report = deliver_due(
                 office.engine,
                 office.config.smtp,
                 sender=office.config.address,
-                now=utc_now,
+                now=wiring.utc_now,
                 rng=random.random,
                 on_failed=self._raise_undelivered,
                 is_wanted=self._is_wanted,
@@ -227,7 +228,9 @@ class Service:
     def _renew_lease(self) -> bool:
         with writing(self._office.engine) as session:
             self._lease_renewed = time.monotonic()
-            return leases.take_lease(session, _LEASE, self._office.holder, utc_now(), _LEASE_SECONDS, is_dead)
+            return leases.take_lease(
+                session, _LEASE, self._office.holder, wiring.utc_now(), _LEASE_SECONDS, is_dead
+            )
 
     def _is_wanted(self) -> bool:
         """Asked between mails: stop early when told to, and never work on an ended lease."""

@@ -29,7 +29,7 @@ from store.transaction import open_store, upgrade, writing
 
 
 def utc_now() -> datetime:
-    """The one clock of the program: aware UTC, whole seconds."""
+    """The one clock of the program: aware UTC, whole seconds. The rehearsal replaces it here."""
     return datetime.now(UTC).replace(microsecond=0)
 
 

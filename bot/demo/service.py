@@ -1,6 +1,7 @@
 """The real service as its own process: started, watched until it is ready, ended by SIGTERM."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.demo.service_with_clock import CLOCK_FILE
+
 _POLL_SECONDS = 0.05
 _ABANDON_SECONDS = 10.0
-# as the installed command does it, which need not be on PATH
-RINGI = (sys.executable, "-c", "from bot.cli import main; main()")
+# the program itself, but for its clock
+RINGI = (sys.executable, "-m", "bot.demo.service_with_clock")
 
 
 class ServiceFault(Exception):
@@ -22,11 +25,17 @@ class ServiceFault(Exception):
 
 
 class Service:
-    """`ringi run` on one configuration. Whatever it prints goes to `log`. `command`: how to call ringi."""
+    """`ringi run` on one configuration. Whatever it prints goes to `log`. `command`: how to call ringi.
 
-    def __init__(self, config: Path, log: Path, command: Sequence[str] = RINGI) -> None:
+    `clock_file`: for a command that starts it with the rehearsal's clock.
+    """
+
+    def __init__(
+        self, config: Path, log: Path, command: Sequence[str], clock_file: Path | None = None
+    ) -> None:
         self._command = [*command, "run", "--config", str(config)]
         self._log = log
+        self._clock = {CLOCK_FILE: str(clock_file)} if clock_file else {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, patience: float) -> dict[str, Any]:
@@ -38,6 +47,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **self._clock},
                 start_new_session=True,
             )
         end = time.monotonic() + patience
@@ -51,6 +61,12 @@ class Service:
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def wake(self) -> None:
+        """SIGHUP: a round begins at once."""
+        if self._process is None or self._process.poll() is not None:
+            raise ServiceFault("the service has ended")
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self, patience: float) -> int:
         """SIGTERM, and its exit status; killed where that takes longer than `patience` seconds (then -9)."""

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, select
 
 from bot.config import Config, load_config
 from bot.demo.checks import NotHeld
+from bot.demo.clock import Clock
 from bot.demo.keeping import MailFolder
 from bot.demo.keys import export_key, import_key, make_key, stop_agent
 from bot.demo.mailbox import Mailbox
@@ -59,6 +60,7 @@ class Stage:
     folder: Path
     say: Transcript
     patience: float  # seconds for any one answer
+    clock: Clock
     mails: MailFolder
     service: Service
     config: Config
@@ -75,11 +77,18 @@ class Stage:
     url: str = field(init=False)
     form: Form = field(init=False)
     certificate: x509.Certificate = field(init=False)
+    renewed: x509.Certificate = field(init=False)
+    question: bytes = field(init=False)  # the newest mail that asks whether the certificate was replaced
 
     @property
     def directory(self) -> Path:
         """The service's own: config.toml, bot-key.asc, ca/, register/, state/."""
         return self.config.register_dir.parent
+
+    def pass_days(self, days: int) -> None:
+        """Move everybody's clock and have the service look at it."""
+        self.clock.set_ahead(self.clock.ahead() + timedelta(days=days))
+        self.service.wake()
 
     @property
     def certificate_file(self) -> Path:
@@ -120,9 +129,11 @@ def set_stage(folder: Path, say: Transcript, patience: float, ringi: Sequence[st
     with ExitStack() as stack:
         place = folder / "world"
         place.mkdir(parents=True)
+        clock = Clock(place / "clock")
+        clock.set_ahead(timedelta(0))
         mails = MailFolder(folder, _NAMES)
         passwords = {user: secrets.token_urlsafe(9) for user in _NAMES}
-        world = stack.enter_context(World(passwords, make_tls(place), mails.keep))
+        world = stack.enter_context(World(passwords, make_tls(place), mails.keep, clock.now))
         accounts = {user: _account(world, user, password) for user, password in passwords.items()}
         officer = _employ_officer(stack, accounts[OFFICER], place)
         write_private(place / "bot-password", f"{passwords[BOT]}\n".encode())
@@ -130,11 +141,13 @@ def set_stage(folder: Path, say: Transcript, patience: float, ringi: Sequence[st
         prepared = _prepare(stack, directory, _answers(world, place, _free_port()))
         import_key(officer.gpg_home, directory / "bot-key.asc")
         config = load_config(prepared.config)
-        service = _start(stack, Service(prepared.config, folder / "service.log", ringi), say, patience)
+        service = Service(prepared.config, folder / "service.log", ringi, clock.file)
+        _start(stack, service, say, patience)
         yield Stage(
             folder=folder,
             say=say,
             patience=patience,
+            clock=clock,
             mails=mails,
             service=service,
             config=config,
@@ -156,11 +169,10 @@ def _prepare(stack: ExitStack, directory: Path, answers: Answers) -> Prepared:
     return prepared
 
 
-def _start(stack: ExitStack, service: Service, say: Transcript, patience: float) -> Service:
+def _start(stack: ExitStack, service: Service, say: Transcript, patience: float) -> None:
     stack.callback(service.abandon)
     with say.waiting("the service starts"):
         service.start(patience)
-    return service
 
 
 def _open(stack: ExitStack, url: str) -> Engine:

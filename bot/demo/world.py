@@ -31,6 +31,10 @@ _MISSING = "the embedded mail world needs pymap and aiosmtpd: pip install 'ringi
 Witness = Callable[[str, str, bytes], None]
 
 
+def _real_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class WorldFault(Exception):
     """The embedded servers could not be had or did not start."""
 
@@ -42,13 +46,21 @@ class World:
 
     `users`: address in lower case -> password. `tls`: the servers' certificate; None makes one. Each accepted
     mail is put into the recipient's INBOX, its bytes unchanged below two trace lines, and shown to `witness`.
+    `now`: what stands in Received and INTERNALDATE.
     """
 
-    def __init__(self, users: dict[str, str], tls: Tls | None = None, witness: Witness | None = None) -> None:
+    def __init__(
+        self,
+        users: dict[str, str],
+        tls: Tls | None = None,
+        witness: Witness | None = None,
+        now: Callable[[], datetime] = _real_now,
+    ) -> None:
         self.users = users
         self.imap_port = 0
         self.smtp_port = 0
         self._witness = witness
+        self.now = now
         self._folder = None if tls else Path(tempfile.mkdtemp(prefix="ringi-world-"))
         self._tls = tls or make_tls(self._folder or Path())
         self._fault: BaseException | None = None
@@ -95,7 +107,7 @@ class World:
 
         identity = Identity(recipient, self._backend.login, None, frozenset())
         async with identity.new_session() as session:
-            await session.append_messages("INBOX", [AppendMessage(raw, datetime.now(UTC), frozenset())])
+            await session.append_messages("INBOX", [AppendMessage(raw, self.now(), frozenset())])
         if self._witness:
             self._witness(sender, recipient, raw)
 
@@ -218,7 +230,7 @@ class _Door:
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
         trace = (
             f"Return-Path: <{envelope.mail_from}>\r\n"
-            f"Received: from {session.host_name} by {_NAME}; {format_datetime(datetime.now(UTC))}\r\n"
+            f"Received: from {session.host_name} by {_NAME}; {format_datetime(self._world.now())}\r\n"
         )
         for recipient in envelope.rcpt_tos:
             await self._world.deliver(

@@ -95,7 +95,7 @@ def gpg(need: Callable[[str], str]) -> str:
 def rehearse_with(faults: str, tmp_path: Path, patience: float = 30) -> Summary:
     """Play against the real program with `faults` (Python) put before its start."""
     program = tmp_path / "faulty.py"
-    program.write_text(f"{faults}\nfrom bot.cli import main\nmain()\n")
+    program.write_text(f"{faults}\nfrom bot.demo.service_with_clock import main\nmain()\n")
     ringi = (
         sys.executable,
         "-c",
