@@ -155,6 +155,7 @@ class Config(_Strict):
     lapse_working_days: Annotated[int, Field(ge=1, le=90)] = 10
     hold_days: Annotated[int, Field(ge=1, le=365)] = 30
     not_downloaded_days: tuple[NotDownloadedDays, NotDownloadedDays] = (7, 14)  # the applicant, the officers
+    expiry_mails_per_day: Annotated[int, Field(ge=1, le=1000)] = 20  # to one address
     holidays: tuple[date, ...] = ()
     utc_offset_hours: Annotated[int, Field(ge=-12, le=14)] = 9
     timestamp_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")] | None = None
@@ -188,6 +189,7 @@ class Config(_Strict):
             lapse_working_days=self.lapse_working_days,
             hold_days=self.hold_days,
             not_downloaded_days=self.not_downloaded_days,
+            expiry_mails_per_day=self.expiry_mails_per_day,
             repeat_minutes=self.web.repeat_minutes,
             holidays=frozenset(self.holidays),
             utc_offset_hours=self.utc_offset_hours,

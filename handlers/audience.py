@@ -12,12 +12,15 @@ def institution_of(ctx: Context, entry: Entry) -> Institution | None:
     return ctx.register.institutions.get(entry.application.institution)
 
 
-def to_contact(ctx: Context, entry: Entry, letter: Letter) -> Notice:
+def to_contact(
+    ctx: Context, entry: Entry, letter: Letter, attachments: tuple[Attachment, ...] = ()
+) -> Notice:
     """To column 10's address, as an answer to the application; unsigned, as all mails to applicants."""
     institution = institution_of(ctx, entry)
     thread = (entry.application.message_id,) if entry.application.message_id else ()
     language = institution.language if institution else "ja"
-    return Notice(entry.contact_mail.lower(), language, letter, number=entry.number, thread=thread)
+    to = entry.contact_mail.lower()
+    return Notice(to, language, letter, number=entry.number, thread=thread, attachments=attachments)
 
 
 def to_officers_of(

@@ -29,6 +29,7 @@ class Desk:
     lapse_working_days: int = 10
     hold_days: int = 30
     not_downloaded_days: tuple[int, int] = (7, 14)  # when the applicant and when the officers are told
+    expiry_mails_per_day: int = 20  # to one address, about certificates that are about to end
     repeat_minutes: int = 10  # how long a used download URL still answers
     holidays: frozenset[date] = field(default_factory=frozenset)
     whois: Literal["off", "warn", "require"] = "off"  # what a changed registrant does

@@ -24,7 +24,7 @@ from handlers.notices import (
     RowOutcome,
     to_officer,
 )
-from handlers.plan import plan_fetching
+from handlers.plan import plan_expiry, plan_fetching
 from handlers.proof import Proven
 from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen
 from handlers.rules.numbers import serial_number
@@ -201,6 +201,7 @@ def record(ctx: Context, signed: Sequence[tuple[Certificate, bytes]]) -> list[No
             },
         )
         plan_fetching(ctx, certificate)
+        plan_expiry(ctx, certificate)
         download = _offer(ctx, entry, certificate)
         waiting[entry.number, entry.contact_mail.lower()].append((entry, download))
     return [_download_mail(ctx, number, to, rows) for (number, to), rows in waiting.items()]

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from handlers.context import Context
+from handlers.rules.expiry import officers_steps_of, steps_of
 from handlers.rules.working_days import add_working_days, local_day
 from handlers.views import is_urgent
 from store.dues import DueKind, drop_dues, plan_due
@@ -13,7 +14,7 @@ REPLACE_DAYS = (7, 13)
 REVOKE_OLD_DAYS = 14
 # from the receipt of a revocation because of a compromised key
 _URGENT_HOURS = (2, 4, 8)
-_MORNING = time(9)
+_MORNING_HOUR = 9
 
 
 def plan_decision(ctx: Context, application: Application) -> None:
@@ -54,9 +55,26 @@ def stop_asking_applicant(ctx: Context, certificate: Certificate) -> None:
     drop_dues(ctx.session, certificate.serial, (DueKind.REPLACE,))
 
 
-def _morning_after(ctx: Context, working_days: int) -> datetime:
+def plan_expiry(ctx: Context, certificate: Certificate) -> None:
+    """In the morning, so many days before its end: its contact hears of it, and at the last steps the officers do."""
+    validity = certificate.not_after - certificate.not_before
+    last_day = local_day(certificate.not_after, ctx.desk.utc_offset_hours)
+    for kind, steps in (
+        (DueKind.EXPIRY, steps_of(validity)),
+        (DueKind.EXPIRY_OFFICERS, officers_steps_of(validity)),
+    ):
+        for step in steps:
+            moment = morning_of(ctx, last_day - timedelta(days=step))
+            if moment > ctx.now:
+                plan_due(ctx.session, kind, certificate.serial, moment)
+
+
+def morning_of(ctx: Context, day: date, hour: int = _MORNING_HOUR) -> datetime:
+    """When people begin that day; `hour` 0: when the day itself begins."""
     zone = timezone(timedelta(hours=ctx.desk.utc_offset_hours))
-    day: date = add_working_days(
-        local_day(ctx.now, ctx.desk.utc_offset_hours), working_days, ctx.desk.holidays
-    )
-    return datetime.combine(day, _MORNING, zone).astimezone(UTC)
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)
+
+
+def _morning_after(ctx: Context, working_days: int) -> datetime:
+    today = local_day(ctx.now, ctx.desk.utc_offset_hours)
+    return morning_of(ctx, add_working_days(today, working_days, ctx.desk.holidays))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from handlers.audience import to_contact, to_officers_of
 from handlers.context import Context
+from handlers.expire import keep_to_cap, warn_contact, warn_officers
 from handlers.notices import (
     ApplicantNotDownloaded,
     Notice,
@@ -35,7 +36,7 @@ def remind(ctx: Context) -> list[Notice]:
     """Do what is due, some at a time: call it again while `is_anything_due`."""
     notices: list[Notice] = []
     for due in dues.open_dues(ctx.session, ctx.now, _AT_ONCE):
-        found = _ASK[DueKind(due.kind)](ctx, due)
+        found = keep_to_cap(ctx, due, _ASK[DueKind(due.kind)](ctx, due), notices)
         dues.done(ctx.session, due, ctx.now)
         if found:
             journal.append(ctx.session, ctx.now, "reminded", {"kind": due.kind, "what": due.what})
@@ -164,4 +165,6 @@ _ASK: Mapping[DueKind, Callable[[Context, Due], Notices]] = {
     DueKind.TELEPHONE: _ask_to_telephone,
     DueKind.REPLACE: _ask_to_replace,
     DueKind.REVOKE_OLD: _ask_to_revoke_old,
+    DueKind.EXPIRY: warn_contact,
+    DueKind.EXPIRY_OFFICERS: warn_officers,
 }

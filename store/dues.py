@@ -21,6 +21,8 @@ class DueKind(StrEnum):
     TELEPHONE = "telephone"  # a serial: the same, now the officers are asked to call
     REPLACE = "replace"  # a new serial: its applicant has not said that it is in place
     REVOKE_OLD = "re-notice"  # a new serial: the one it replaces is still valid
+    EXPIRY = "expiry"  # a serial: its end comes near, its contact is told
+    EXPIRY_OFFICERS = "expiry-officers"  # a serial: the same, the officers are told
 
 
 def plan_due(session: Session, kind: DueKind, what: str, due_at: datetime) -> None:

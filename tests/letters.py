@@ -12,6 +12,7 @@ from handlers.notices import (
     ApplicantDeclined,
     ApplicantDownload,
     ApplicantDownloaded,
+    ApplicantExpiring,
     ApplicantHeld,
     ApplicantHelp,
     ApplicantLapsed,
@@ -32,6 +33,7 @@ from handlers.notices import (
     OfficerContactChanged,
     OfficerDecided,
     OfficerDownloaded,
+    OfficerExpiring,
     OfficerForeignSerial,
     OfficerHelp,
     OfficerInventory,
@@ -191,6 +193,7 @@ REPLACED = replace(
         revocation_entry(1, "test1.example.ac.jp", RevocationReason.UNSPECIFIED, "更新に伴う旧証明書の失効"),
     ),
 )
+EXPIRING = ("test1.example.ac.jp", "www.test1.example.ac.jp")
 KINDS = {Kind.ISSUE: APPLICATION, Kind.RENEW: RENEWAL, Kind.REVOKE: REVOCATION}
 WAITING = Download(1, DN, 19116492781600959621911649278, URL, datetime(2026, 12, 22, 14, 59, 59, tzinfo=UTC))
 
@@ -422,6 +425,27 @@ SAMPLES: dict[str, Letter] = {
         DN, 1911649278160095962, "old@example.ac.jp", "new@example.ac.jp"
     ),
     "contact_changed_officer": OfficerContactChanged("山田 太郎", (1911649278160095962,)),
+    **{
+        f"expiring_{days}": ApplicantExpiring(
+            NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, days, None, "1911-test1-renewal.tsv"
+        )
+        for days in (60, 1, 0)
+    },
+    "expiring_pending": ApplicantExpiring(
+        NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, 7, "A-20261122-0008", ""
+    ),
+    "expiring_bare": ApplicantExpiring(NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, 7, None, ""),
+    **{
+        f"expiring_officer_{days}": OfficerExpiring(
+            *(NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, days),
+            *("佐藤 花子", "hanako@example.ac.jp", None, "1911-test1-renewal.tsv"),
+        )
+        for days in (7, 1, 0)
+    },
+    "expiring_officer_pending": OfficerExpiring(
+        *(NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, 1),
+        *("佐藤 花子", "hanako@example.ac.jp", "A-20261122-0008", ""),
+    ),
     "alarm": MonitorAlarm("journal_broken", "entry 17 does not follow entry 16"),
 }
 

@@ -88,6 +88,7 @@ class Institution(_Strict):
     policy: Policy = Policy()
     language: Language = "ja"
     error_mode: ErrorMode = ErrorMode.STOP_ALL
+    expiry_notices: bool = True  # false: nobody is told that a certificate is about to end
 
     @field_validator("officers")
     @classmethod

@@ -42,6 +42,11 @@ def renewal_row(  # noqa: PLR0913
     )
 
 
+def renewal_file_name(serial: int, cn: str) -> str:
+    """`<old serial>-<CN>-renewal.tsv`. The star of a wildcard, which file systems refuse, becomes `_`."""
+    return f"{serial}-{cn.replace('*', '_')}-renewal.tsv"
+
+
 def _join_names(names: tuple[str, ...]) -> str:
     """The form with prefixes, unless only the bare one fits the column, as it did when it was applied for."""
     prefixed = ",".join(f"dNSName={name}" for name in names)
