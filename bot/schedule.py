@@ -153,10 +153,13 @@ class Service:
         if self._must_sweep and folder and self._is_wanted():
             self._sweep()
             self._must_sweep = False
-        certificates = office.certifier.certify_all(self._is_wanted)
-        revoked = office.revoker.revoke_all(self._is_wanted)
-        self._remind()
-        sent, fault = self._deliver()
+        try:
+            certificates = office.certifier.certify_all(self._is_wanted)
+            revoked = office.revoker.revoke_all(self._is_wanted)
+            self._remind()
+        finally:
+            # a row that breaks the CA's side must not keep every answer from leaving
+            sent, fault = self._deliver()
         with writing(office.engine) as session:
             leases.release_lease(session, _LEASE, office.holder)
         return RoundReport(mails, certificates, sent, fault, revoked)

@@ -50,6 +50,10 @@ def decide(mail: IncomingMail, ctx: Context) -> Handled:
         return answer_officer(who, application, None)
     fault = _judge(mail, signature, ctx, application, reading)
     if fault is not None:
+        signed = signature.content.signed_sha256
+        if fault is not Reason.REPEATED:
+            # whoever keeps a copy must not make it count once a hold is over or the clock was set
+            applications.refuse_signature(ctx.session, signed, application.number, fault, ctx.now)
         return answer_officer(who, fault, None if fault is Reason.FOREIGN_INSTITUTION else application)
     assert reading.decision is not None
     rows = [e for e in application.entries if reading.decision.covers(e.seq)]
@@ -76,6 +80,8 @@ def _judge(
     assert decision is not None
     if applications.is_signature_used(ctx.session, signature.content.signed_sha256):
         return Reason.REPEATED
+    if applications.was_refused(ctx.session, signature.content.signed_sha256):
+        return Reason.SIGNATURE_REUSED
     return (
         _judge_words(ctx, application, reading, decision)
         or _judge_person(signature, ctx, application, decision)

@@ -7,7 +7,7 @@ from sqlalchemy import CursorResult, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store.states import ApplicationState, EntryState, Kind
-from store.tables import Application, Approval, Decision, Entry, PublicKey
+from store.tables import Application, Approval, Decision, Entry, PublicKey, RefusedSignature
 
 
 def next_number(session: Session, day: str) -> str:
@@ -96,6 +96,19 @@ def move_application(
 
 def is_signature_used(session: Session, signed_sha256: str) -> bool:
     return bool(session.scalar(select(exists().where(Decision.signed_sha256 == signed_sha256))))
+
+
+def refuse_signature(session: Session, signed_sha256: str, number: str, reason: str, now: datetime) -> None:
+    """Note that this signed text was refused for good; the first reason stays."""
+    if session.get(RefusedSignature, signed_sha256) is None:
+        session.add(
+            RefusedSignature(signed_sha256=signed_sha256, number=number, reason=reason, refused_at=now)
+        )
+        session.flush()
+
+
+def was_refused(session: Session, signed_sha256: str) -> bool:
+    return session.get(RefusedSignature, signed_sha256) is not None
 
 
 def decisions_on(session: Session, number: str) -> Sequence[Decision]:

@@ -198,6 +198,16 @@ class Decision(Base):
     decided_at: Mapped[datetime]
 
 
+class RefusedSignature(Base):
+    """A signed decision that was refused: sent again later, when nothing stands against it any more, it stays so."""
+
+    __tablename__ = "refused_signatures"
+    signed_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
+    reason: Mapped[str] = mapped_column(String(32))
+    refused_at: Mapped[datetime]
+
+
 class Approval(Base):
     """One officer's approval of one row: one person counts once."""
 

@@ -187,6 +187,19 @@ def test_a_hold_stops_the_clock_and_resuming_starts_it(world: DeskWorld, number:
     assert world.decide("承認", number).reason is Reason.APPROVED
 
 
+def test_AP1_an_approval_that_was_refused_does_not_count_when_it_comes_again(
+    world: DeskWorld, number: str
+) -> None:
+    world.decide("保留: 電話で確認中", number)
+    mail = signed(f"承認\n> {world.code(number)}\n")
+    assert world.receive(mail).reason is Reason.ON_HOLD
+    world.decide("再開", number)
+    again = replace(mail, raw=mail.raw + b" kept by somebody")
+    assert world.receive(again).reason is Reason.SIGNATURE_REUSED
+    assert world.states(number) == ["waiting", "waiting"]
+    assert world.decide("承認", number).reason is Reason.APPROVED
+
+
 def test_a_held_application_may_be_declined(world: DeskWorld, number: str) -> None:
     world.decide("保留: 電話で確認中", number)
     assert world.decide("却下: 取りやめ", number).reason is Reason.DECLINED

@@ -225,6 +225,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_entries_state"), ["state"], unique=False)
 
     op.create_table(
+        "refused_signatures",
+        sa.Column("signed_sha256", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["number"],
+            ["applications.number"],
+        ),
+        sa.PrimaryKeyConstraint("signed_sha256"),
+    )
+    op.create_table(
         "approvals",
         sa.Column("entry_id", sa.Integer(), nullable=False),
         sa.Column("officer", sa.String(length=32), nullable=False),
