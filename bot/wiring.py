@@ -16,6 +16,7 @@ from bot.compose.mail import Composer
 from bot.config import Config, read_passphrase, read_secret
 from bot.holder import name_holder
 from bot.intake import Intake
+from bot.openpgp.call import GpgFault
 from bot.openpgp.keys import BotKey
 from bot.post import Post
 from bot.reading import Reader
@@ -100,10 +101,15 @@ def open_office(config: Config) -> Office:
 
 
 def open_bot_key(config: Config) -> BotKey:
-    """The key that signs our mails; its passphrase is read once, at the start."""
+    """The key that signs our mails; its passphrase is read once, at the start. Raises GpgFault where it cannot sign:
+    better than to find out with the first answer."""
     settings = config.openpgp
+    if not settings.home.is_dir():
+        raise GpgFault(f"openpgp.home: {settings.home} does not exist", temporary=False)
     passphrase = read_secret(settings.passphrase_file) if settings.passphrase_file else None
-    return BotKey(settings.home, settings.fingerprint, passphrase, settings.gpg)
+    key = BotKey(settings.home, settings.fingerprint, passphrase, settings.gpg)
+    key.sign_detached(b"may we sign?")
+    return key
 
 
 def open_inquirer(judge: Judge) -> Inquirer:

@@ -161,6 +161,16 @@ def test_a_wrong_passphrase_stops_the_start_and_says_what_to_do(desk: Desk) -> N
     assert "Traceback" not in done.stderr
 
 
+def test_a_missing_signing_key_stops_the_start(desk: Desk) -> None:
+    home = desk.directory / "state" / "gnupg"
+    home.rename(home.with_name("elsewhere"))
+    done = desk.ringi("once")
+    assert done.returncode == 1
+    assert "gnupg" in done.stderr
+    assert not home.exists()
+    home.with_name("elsewhere").rename(home)
+
+
 def test_DOS1_what_is_over_the_limits_is_set_aside_and_the_next_goes_on(desk: Desk) -> None:
     head = f"From: {APPLICANT}\r\nTo: {BOT}\r\nSubject: big\r\nMessage-ID: <%s@example.ac.jp>\r\nMIME-Version: 1.0\r\n"
     big = (head % "big" + "\r\n").encode() + (b"x" * 76 + b"\r\n") * 80_000
