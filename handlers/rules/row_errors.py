@@ -75,7 +75,6 @@ class Code(IntEnum):
     EXTENSION_CHARACTERS = 951  # the characters
     NAME_REPEATED = 952  # the name
     NAME_LOWERED = 953  # the name as it stands in the certificate
-    SENDER_NOT_CONTACT = 954
     OU_DROPPED = 955  # the OU
     CSR_NAMES_IGNORED = 956  # the names
     CONTACT_OUTSIDE = 957  # the address

@@ -196,6 +196,27 @@ def test_a_wrong_revocation_says_what_is_wrong(world: DeskWorld, changes: dict[s
     assert refused_codes(world, revocation(serial, **changes), "失効") == [code]
 
 
+@pytest.mark.parametrize(("contact", "warned"), [(APPLICANT, []), ("other@example.ac.jp", [958])])
+def test_another_contact_of_a_revocation_is_a_warning(
+    world: DeskWorld, contact: str, warned: list[int]
+) -> None:
+    serial = issued(world)
+    handled = world.receive(an_application(revocation(serial, c10=contact), subject="失効"))
+    letter = next(n.letter for n in handled.notices if isinstance(n.letter, OfficerApprovalRequest))
+    assert [w.code for w in letter.application.entries[0].warnings] == warned
+
+
+@pytest.mark.parametrize(("contact", "warned"), [(APPLICANT, []), ("other@example.ac.jp", [959])])
+def test_another_applicant_of_the_same_institution_is_a_warning(
+    world: DeskWorld, contact: str, warned: list[int]
+) -> None:
+    """OWN1: people leave; the officer decides."""
+    serial = issued(world)
+    handled = world.receive(an_application(tsv_line(c4=str(serial), c10=contact), subject="更新"))
+    letter = next(n.letter for n in handled.notices if isinstance(n.letter, OfficerApprovalRequest))
+    assert [w.code for w in letter.application.entries[0].warnings] == warned
+
+
 def test_what_is_expired_or_under_way_is_not_revoked_again(world: DeskWorld) -> None:
     serial = issued(world)
     world.take(revocation(serial), subject="失効")

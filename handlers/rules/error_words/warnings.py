@@ -51,18 +51,6 @@ WARNINGS: dict[tuple[int, int | None], Words] = {
             "Nothing needs to be done: host names do not distinguish case.",
         ),
     },
-    (954, None): {
-        "ja": Says(
-            "申請メールの送信者が利用管理者mailと異なります。",
-            "申請は、利用管理者mailに書かれたアドレス以外から届きました。",
-            "代理の申請か、本人に確認してください。",
-        ),
-        "en": Says(
-            "The sender is not the contact.",
-            "The application came from an address other than the one in the contact mail column.",
-            "Ask the contact whether someone applies on their behalf.",
-        ),
-    },
     (955, None): {
         "ja": Says(
             "主体者DNのOUは証明書に記載されません。",
