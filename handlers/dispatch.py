@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handlers import answer, apply, command, contact, decide, self_help, upload
+from handlers import answer, apply, ask_status, command, contact, decide, self_help, upload
 from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
@@ -29,6 +29,7 @@ HANDLERS = (
     Handler("upload", upload.takes, upload.upload),
     Handler("automatic", answer.is_automatic, answer.keep_silent),
     Handler("self-help", self_help.takes, self_help.help_themselves),
+    Handler("status", ask_status.takes, ask_status.answer_status),
     Handler("application", apply.takes, apply.apply),
     Handler("refused signature", answer.has_refused_signature, answer.answer_refused_signature),
     Handler("unsigned decision", answer.is_unsigned_decision, answer.answer_unsigned_decision),

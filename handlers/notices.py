@@ -546,6 +546,34 @@ class OfficerHelp:
 
 
 @dataclass(frozen=True)
+class AskedRow:
+    """`deadline`: the last day to decide; None while nothing is open or a hold stops the clock."""
+
+    number: str
+    kind: Kind
+    state: EntryState
+    received_at: datetime
+    deadline: date | None
+
+
+@dataclass(frozen=True)
+class AskedCertificate:
+    serial: int
+    standing: Standing
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class ApplicantStatus:
+    """状況 FQDN: what this contact asked for under that name."""
+
+    template: ClassVar = "applicant.status"
+    about: str
+    rows: tuple[AskedRow, ...]
+    certificates: tuple[AskedCertificate, ...]
+
+
+@dataclass(frozen=True)
 class ApplicantContactChanged:
     """利用管理者情報更新: to the new address, and to the old one where it is another."""
 
@@ -642,6 +670,7 @@ Letter = (
     | OfficerResent
     | OfficerTimestamp
     | OfficerHelp
+    | ApplicantStatus
     | ApplicantContactChanged
     | OfficerContactChanged
     | ApplicantExpiring

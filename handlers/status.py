@@ -102,7 +102,7 @@ def _certificate(ctx: Context, certificate: Certificate) -> StatusCertificate:
         dn=dn_lines(entry.subject_dn),
         number=entry.number,
         seq=entry.seq,
-        standing=_standing(ctx, certificate),
+        standing=standing_of(ctx, certificate),
         profile_id=entry.profile_id,
         not_before=certificate.not_before,
         not_after=certificate.not_after,
@@ -116,7 +116,7 @@ def _certificate(ctx: Context, certificate: Certificate) -> StatusCertificate:
     )
 
 
-def _standing(ctx: Context, certificate: Certificate) -> Standing:
+def standing_of(ctx: Context, certificate: Certificate) -> Standing:
     if certificate.revoked_at is not None:
         return Standing.REVOKED
     if certificate.not_after < ctx.now:

@@ -21,8 +21,11 @@ from handlers.notices import (
     ApplicantReceived,
     ApplicantRefused,
     ApplicantRevoked,
+    ApplicantStatus,
     ApplicantWithdrawn,
     ApplicationView,
+    AskedCertificate,
+    AskedRow,
     Download,
     EntryView,
     Letter,
@@ -421,6 +424,11 @@ SAMPLES: dict[str, Letter] = {
     "timestamp": OfficerTimestamp("山田 太郎", "http://timestamp.example.jp/tsa"),
     "timestamp_none": OfficerTimestamp("山田 太郎", None),
     "help_officer": OfficerHelp("山田 太郎"),
+    "status_applicant": ApplicantStatus(
+        "test1.example.ac.jp",
+        (AskedRow(NUMBER, Kind.ISSUE, EntryState.WAITING, NOW, date(2026, 12, 7)),),
+        (AskedCertificate(1911649278160095962, Standing.VALID, NOW),),
+    ),
     "contact_changed": ApplicantContactChanged(
         DN, 1911649278160095962, "old@example.ac.jp", "new@example.ac.jp"
     ),

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"  # the same decision again: the same answer, no second effect
     WITHDRAWN = "withdrawn"
     REPLACED = "replaced"
+    STATUS_SENT = "status_sent"
     HELP = "help"
     ANSWERED = "answered"  # an officer's command
     RESENT = "resent"
