@@ -165,7 +165,7 @@ def demo(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play the manual's chapter 1-1 on an embedded mail world, with the real service."""
+    """Play the manual's chapters 1-1 to 1-4 on an embedded mail world, with the real service."""
     from bot.demo.journey import play
     from bot.demo.transcript import Transcript
     from bot.wiring import utc_now

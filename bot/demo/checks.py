@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from bot.demo.mailbox import parse
@@ -96,6 +97,35 @@ def verify_with_cryptography(certificate: Path, chain: Path, root: Path, fqdn: s
     except VerificationError as error:
         raise NotHeld(f"cryptography's verifier: {error}") from error
     return "cryptography's verifier: OK (there is no openssl here)"
+
+
+def is_revoked(certificate: Path, root: Path, crl: Path, at: datetime) -> bool:
+    """Whether the list (DER), which must be the CA's and in force at `at`, names the certificate; else NotHeld.
+
+    Where there is an openssl, it must see the same.
+    """
+    leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+    found = x509.load_der_x509_crl(crl.read_bytes())
+    key = x509.load_pem_x509_certificate(root.read_bytes()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+    require(found.is_signature_valid(key), "the list's signature is not the CA's")
+    end = found.next_update_utc
+    require(found.last_update_utc <= at and end and at < end, "the list is not in force")
+    is_listed = found.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
+    if openssl := shutil.which("openssl"):
+        said = _verify_with_crl(openssl, certificate, root, crl, at)
+        fits = "certificate revoked" in said if is_listed else said.endswith(": OK")
+        require(fits, f"the list names it: {is_listed}, and openssl says {said}")
+    return is_listed
+
+
+def _verify_with_crl(openssl: str, certificate: Path, root: Path, crl: Path, at: datetime) -> str:
+    pem = crl.with_suffix(".pem")
+    pem.write_bytes(x509.load_der_x509_crl(crl.read_bytes()).public_bytes(Encoding.PEM))
+    trust = ["-CAfile", str(root), "-no-CApath", "-no-CAstore", "-CRLfile", str(pem)]
+    when = ["-crl_check", "-attime", str(int(at.timestamp()))]
+    done = _run([openssl, "verify", *trust, *when, str(certificate)])
+    return (done.stdout + done.stderr).decode(errors="replace").strip()
 
 
 def matches(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> bool:

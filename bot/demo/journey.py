@@ -1,4 +1,4 @@
-"""The rehearsal of the manual's chapter 1-1: set the stage, play every step, judge, say where everything lies."""
+"""The rehearsal of the manual's chapter 1: set the stage, play every step, judge, say where everything lies."""
 
 import contextlib
 import imaplib
@@ -7,13 +7,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bot.demo import staying, steps, steps_after
+from bot.demo import staying
 from bot.demo.checks import NotHeld
 from bot.demo.keeping import write_journal, write_summary
+from bot.demo.programme import LAST_ACT, PROGRAMME, Act
 from bot.demo.service import RINGI, ServiceFault
 from bot.demo.stage import Stage, set_stage
 from bot.demo.transcript import Step, Summary, Transcript
@@ -39,40 +39,6 @@ _WORLD = (
 )
 
 
-@dataclass(frozen=True)
-class Act:
-    """A step as the programme names it. `is_needed`: the steps after it make no sense without it."""
-
-    manual: str
-    title: str
-    play: Callable[[Stage], str]
-    is_needed: bool = True
-
-
-PROGRAMME = (
-    Act("1-1-1", "利用管理者による鍵ペア・CSRの作成: a key and a CSR", steps.make_key_and_csr),
-    Act("1-1-2", "TSVファイル作成: a TSV with a fault is mailed", steps.mail_faulty_tsv),
-    Act(
-        "1-1-4 step 7", "エラー: SEQ, 処理結果, エラー内容, with cause and remedy", steps.read_refusal, False
-    ),
-    Act("1-1-2", "TSVファイル作成: the corrected TSV is mailed", steps.mail_corrected_tsv),
-    Act("1-1-2", "the application is received and gets a number", steps.read_receipt),
-    Act("1-1-3", "受け取り及び審査: the approval request with its sheet", steps.read_approval_request),
-    Act("1-1-4", "an unsigned approval changes nothing", steps.approve_without_signature, False),
-    Act("1-1-4 step 6", "アップロード: the signed approval", steps.approve_signed),
-    Act("1-1-4 step 6", "サーバ証明書発行受付通知: issued, the one-time URL", steps_after.read_download_mail),
-    Act("1-1", "a mail scanner's visit is no download", steps_after.let_a_scanner_look, False),
-    Act("1-1", "サーバ証明書のダウンロード: the certificate is fetched", steps_after.fetch_certificate),
-    Act("1-1-5", "サーバ証明書取得通知: the signed notice", steps_after.read_download_notice, False),
-    Act("1-1", "a second download is refused", steps_after.download_again, False),
-    Act("1-1-4", "a replayed approval changes nothing", steps_after.replay_approval, False),
-    Act("1-1", "the certificate verifies, judged from outside", steps_after.verify_certificate, False),
-    Act("1-1", "the journal's chain holds", steps_after.verify_journal, False),
-    Act("1-1", "no alarm, no mail left over", steps_after.look_for_alarms, False),
-)
-LAST_ACT = Act("1-1", "the service ends in order", steps_after.stop_service, False)
-
-
 def play(
     folder: Path,
     *,
@@ -86,7 +52,10 @@ def play(
     `patience`: seconds to wait for any one answer. `ringi`: how to call the program that is rehearsed.
     """
     folder = folder.absolute()
-    say.title("Ringi: rehearsal of manual 1-1, サーバ証明書新規発行", _explain(folder))
+    say.title(
+        "Ringi: rehearsal of manual 1-1 to 1-4, サーバ証明書の新規発行・更新・失効・情報取得",
+        _explain(folder),
+    )
     if obstacle := _find_obstacle(folder):
         return _give_up(folder, obstacle, say)
     with _signals():
@@ -171,6 +140,7 @@ def _places(folder: Path) -> list[tuple[str, str]]:
             f"{len(list(folder.glob('*.eml')))} files, 01-….eml onwards, in the order they were delivered",
         ),
         ("certificate", "certificate.pem, its chain.pem (with the root), its private-key.pem"),
+        ("renewal", "renewed-certificate.pem, its renewed-private-key.pem; the CRL at the end is ca.crl"),
         ("journal", "journal.jsonl, one entry a line"),
         ("summary", "summary.json; the service's log is service.log, its own directory service/"),
     ]

@@ -4,6 +4,7 @@ They know the manual and the mails they get, nothing of the service's inside; an
 """
 
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
@@ -53,12 +54,27 @@ class Applicant:
         builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name.from_rfc4514_string(dn))
         return key, builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
 
-    def tsv(self, fqdn: str, dn: str, csr: x509.CertificateSigningRequest, *, profile: int = 3) -> bytes:
-        """One row of 13 columns for a new certificate (manual 1-1-2): CP932, CRLF, the PEM in one line."""
+    def tsv(
+        self,
+        fqdn: str,
+        dn: str,
+        csr: x509.CertificateSigningRequest,
+        *,
+        profile: int = 3,
+        replaces: int | None = None,
+    ) -> bytes:
+        """One row of 13 columns (manual 1-1-2): CP932, CRLF, the PEM in one line.
+
+        `replaces`: the serial number of the certificate that is renewed (manual 1-2-2), None for a new one.
+        """
         pem = "".join(csr.public_bytes(Encoding.PEM).decode().splitlines())
-        row = [dn, str(profile), "", "", "", "", pem]
+        row = [dn, str(profile), "", str(replaces or ""), "", "", pem]
         row += [self.name, self.department, self.mailbox.user, fqdn, self.software, ""]
-        return ("\t".join(row) + "\r\n").encode("cp932")
+        return _line(row)
+
+    def revocation_tsv(self, dn: str, serial: int, reason: int) -> bytes:
+        """One row that asks for a revocation (manual 1-3-1). `reason`: the manual's and RFC 5280's number."""
+        return _line([dn, "", "", str(serial), str(reason), "", "", "", "", self.mailbox.user, "", "", ""])
 
     def apply(
         self,
@@ -72,6 +88,12 @@ class Applicant:
         """Mail the TSV as an attachment; returns the mail as sent."""
         raw = replies.plain_mail(self.mailbox.user, to, subject, text, {file_name: tsv})
         self.mailbox.send(raw, to)
+        return raw
+
+    def reply(self, mail: bytes, text: str) -> bytes:
+        """Answer a mail above its quote; returns the mail as sent."""
+        raw = replies.plain_reply(mail, self.mailbox.user, text, quote=True, style="mutt")
+        self.mailbox.send(raw, address_in_to(raw))
         return raw
 
     def fetch(self, url: str, format: str = "pem") -> bytes:
@@ -138,10 +160,29 @@ class Officer:
         raw = replies.plain_reply(request, self.mailbox.user, text, quote=quote, style=style)
         return self.resend(raw)
 
+    def write_signed(
+        self, to: str, subject: str, text: str, files: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """A new signed mail; returns the mail as sent."""
+        raw = replies.signed_mail(
+            self.mailbox.user,
+            to,
+            subject,
+            text,
+            files or {},
+            gpg_home=self.gpg_home,
+            fingerprint=self.fingerprint,
+        )
+        return self.resend(raw, to)
+
     def resend(self, raw: bytes, to: str | None = None) -> bytes:
         """Send `raw` as it is, to the address in its To header unless `to` says another."""
         self.mailbox.send(raw, to or address_in_to(raw))
         return raw
+
+
+def _line(row: list[str]) -> bytes:
+    return ("\t".join(row) + "\r\n").encode("cp932")
 
 
 def address_in_to(raw: bytes) -> str:

@@ -85,14 +85,18 @@ class Stage:
         """The service's own: config.toml, bot-key.asc, ca/, register/, state/."""
         return self.config.register_dir.parent
 
-    def pass_days(self, days: int) -> None:
+    def pass_days(self, days: timedelta) -> None:
         """Move everybody's clock and have the service look at it."""
-        self.clock.set_ahead(self.clock.ahead() + timedelta(days=days))
+        self.clock.set_ahead(self.clock.ahead() + days)
         self.service.wake()
 
     @property
     def certificate_file(self) -> Path:
         return self.folder / "certificate.pem"
+
+    @property
+    def renewed_file(self) -> Path:
+        return self.folder / "renewed-certificate.pem"
 
     @property
     def chain_file(self) -> Path:

@@ -30,6 +30,8 @@ def stay(stage: Stage) -> None:
             ("  bot's key", f"{stage.directory / 'bot-key.asc'} (to check what the bot signs)"),
         ]
     )
+    ahead = stage.clock.ahead().days
+    say.say(f"The service's clock is {ahead} days ahead of yours: what it issues is valid from that day on.")
     say.say("To try:")
     say.table(
         [

@@ -64,20 +64,33 @@ def mail_corrected_tsv(stage: Stage) -> str:
 
 def read_receipt(stage: Stage) -> str:
     """The application is taken, and has a number."""
-    receipt = to_applicant(stage, "申請を受け付けました", "receipt", "^申請番号: |^1\\. |  OK")
-    number = re.search(r"申請番号: (A-\d{8}-\d{4,})", text_of(receipt))
-    require(number, "the receipt names no number")
-    assert number
-    stage.number = number[1]
-    require(stage.number in subject_of(receipt), "the number is not in the subject")
+    number = read_number(stage, "receipt")
     states = stage.standing().entries
-    require(states == (f"{stage.number} row 1 waiting",), f"on record: {states}")
-    return f"taken as {stage.number}"
+    require(states == (f"{number} row 1 waiting",), f"on record: {states}")
+    return f"taken as {number}"
 
 
 def read_approval_request(stage: Stage) -> str:
     """1-1-3: what the officer gets to decide on, checked as a careful officer would."""
     stage.request = to_officer(stage, "承認のお願い", "approval-request", _REQUEST_LINES)
+    code = check_request(stage)
+    require(stage.tsv in attachments_of(stage.request).values(), "the TSV is not attached byte for byte")
+    return f"signed by the bot; the sheet's SHA-256 begins {code}; it names the TSV as it was mailed"
+
+
+def read_number(stage: Stage, words: str) -> str:
+    """The receipt of what was just mailed; its number is kept, and returned."""
+    receipt = to_applicant(stage, "申請を受け付けました", words, "^申請番号: |^1\\. |  OK")
+    number = re.search(r"申請番号: (A-\d{8}-\d{4,})", text_of(receipt))
+    require(number, "the receipt names no number")
+    assert number
+    stage.number = number[1]
+    require(stage.number in subject_of(receipt), "the number is not in the subject")
+    return stage.number
+
+
+def check_request(stage: Stage) -> str:
+    """The request's signature, and its sheet against the TSV as it was mailed; returns the sheet's code."""
     verify_signed_mail(stage.request, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
     files = attachments_of(stage.request)
     sheet = files.get(f"{stage.number}.sheet")
@@ -87,11 +100,10 @@ def read_approval_request(stage: Stage) -> str:
     require(
         f"コード: {code}" in text_of(stage.request), f"the sheet's code is {code}, the mail says otherwise"
     )
-    require(stage.tsv in files.values(), "the TSV is not attached byte for byte")
     whole, row = (hashlib.sha256(data).hexdigest() for data in (stage.tsv, stage.tsv.removesuffix(b"\r\n")))
     for line in (f"File: sha256:{whole}", f"Row-1: sha256:{row} CN={FQDN}"):
         require(line in sheet.decode().splitlines(), f"the sheet does not say {line}")
-    return f"signed by the bot; the sheet's SHA-256 begins {code}; it names the TSV as it was mailed"
+    return code
 
 
 def approve_without_signature(stage: Stage) -> str:
@@ -108,10 +120,15 @@ def approve_without_signature(stage: Stage) -> str:
 
 def approve_signed(stage: Stage) -> str:
     """1-1-4: the decision, and the manual's words of completion (step 6)."""
-    decisions = stage.standing().decisions
     stage.say.act("The officer", "replies 承認します below the quote, signed, as Thunderbird does:")
-    stage.approval = stage.officer.reply_signed(stage.request, "承認します", style="thunderbird")
-    show_sent(stage, stage.approval, "signed-approval")
+    return approve(stage, "承認します", "signed-approval")
+
+
+def approve(stage: Stage, line: str, words: str) -> str:
+    """Answer the request in hand with `line`, signed, and read what the bot says to that."""
+    decisions = stage.standing().decisions
+    stage.approval = stage.officer.reply_signed(stage.request, line, style="thunderbird")
+    show_sent(stage, stage.approval, words)
     answer = to_officer(stage, "承認を受け付けました", "approval-answer", "^承認を|^ファイル|^- ")
     require(_DONE_WORDS in text_of(answer), "the manual's words of completion are missing")
     verify_signed_mail(answer, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
@@ -119,9 +136,10 @@ def approve_signed(stage: Stage) -> str:
     return "one decision more on record; the answer is signed and has the manual's words"
 
 
-def apply(stage: Stage, words: str) -> None:
+def apply(stage: Stage, words: str, kind: str = "発行") -> None:
     """Mail the TSV that is to hand."""
-    sent = stage.applicant.apply(stage.tsv, BOT)
+    text = f"サーバ証明書の{kind}をお願いします。\n"
+    sent = stage.applicant.apply(stage.tsv, BOT, subject=f"サーバ証明書 {kind}申請", text=text)
     show_sent(stage, sent, words)
 
 

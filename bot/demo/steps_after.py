@@ -24,6 +24,11 @@ _NOTICE = re.compile(
 
 def read_download_mail(stage: Stage) -> str:
     """1-1-4: issued; the applicant gets the one-time URL."""
+    return f"one certificate was issued, serial {read_url(stage, 1)}"
+
+
+def read_url(stage: Stage, certificates: int) -> str:
+    """Keep the URL of the newest certificate, which is that many-th on record, and return its serial."""
     mail = to_applicant(stage, "サーバ証明書発行受付通知", "download-url", "^(【|　[^-])")
     url = re.search(r"https?://\S+", text_of(mail))
     require(url, "there is no URL in it")
@@ -31,9 +36,9 @@ def read_download_mail(stage: Stage) -> str:
     stage.url = url[0]
     require(stage.url.startswith(stage.config.web.public_url + "/"), f"the URL leads elsewhere: {stage.url}")
     serials = stage.standing().serials
-    require(len(serials) == 1, f"certificates on record: {serials}")
-    require(serials[0] in text_of(mail), "the serial number is not in it")
-    return f"one certificate was issued, serial {serials[0]}"
+    require(len(serials) == certificates, f"certificates on record: {serials}")
+    require(serials[-1] in text_of(mail), "the serial number is not in it")
+    return serials[-1]
 
 
 def let_a_scanner_look(stage: Stage) -> str:
@@ -121,7 +126,7 @@ def verify_certificate(stage: Stage) -> str:
 
 
 def verify_journal(stage: Stage) -> str:
-    """1-1: every entry fits the one before."""
+    """Every entry fits the one before."""
     count, fault = write_journal(stage.config.store.url, stage.folder / "journal.jsonl")
     require(fault is None, str(fault))
     require(count > 0, "the journal is empty")
@@ -129,7 +134,7 @@ def verify_journal(stage: Stage) -> str:
 
 
 def look_for_alarms(stage: Stage) -> str:
-    """1-1: nothing was odd, and no mail is left anywhere."""
+    """Nothing was odd, and no mail is left anywhere."""
     stage.settle()
     alarms = [subject_of(raw) for raw in stage.monitor.all()]
     require(not alarms, f"the monitor got {alarms}")
@@ -137,7 +142,7 @@ def look_for_alarms(stage: Stage) -> str:
 
 
 def stop_service(stage: Stage) -> str:
-    """1-1: SIGTERM ends it in order."""
+    """SIGTERM ends it in order."""
     require(stage.service.is_running(), "it had ended before")
     status = stage.service.stop(stage.patience)
     require(status == 0, f"exit status {status}")
