@@ -30,7 +30,8 @@ Certifier.certify_all = lambda self, is_wanted: 0
 QUIETLY_WRONG = """
 import dataclasses, pathlib, sys
 import store.journal
-from handlers import download, notices
+from handlers import download
+from handlers.letters import officer
 from handlers.rules.row_errors import RowError
 
 RowError.cause = lambda self, language: ""
@@ -39,7 +40,7 @@ config = pathlib.Path(sys.argv[-1])
 config.write_text(config.read_text().replace("repeat_minutes = 0", "repeat_minutes = 10"))
 
 @dataclasses.dataclass(frozen=True)
-class WrongSerial(notices.OfficerDownloaded):
+class WrongSerial(officer.OfficerDownloaded):
     def __post_init__(self):
         object.__setattr__(self, "serial", self.serial + 1)
 
@@ -85,6 +86,52 @@ UNSIGNED_MAILS = """
 from bot.compose.mail import Composer
 build = Composer.__init__
 Composer.__init__ = lambda self, desk, bot_name, sign: build(self, desk, bot_name, None)
+"""
+QUIETLY_WRONG_LATER = """
+import dataclasses
+from bot.ca.local import LocalCa
+from handlers import remind, revoke
+from handlers.incoming import Attachment
+from handlers.rules import inventory_tsv
+
+sign = LocalCa.crl
+LocalCa.crl = lambda self, revoked, **rest: sign(self, revoked[1:], **rest)
+
+tell = remind.to_officers_of
+remind.to_officers_of = lambda *rest: tell(*rest, (Attachment("old.tsv", "text/plain", b"a"),))
+
+build = revoke.OfficerRevoked
+revoke.OfficerRevoked = lambda number, dn, serial, reason: build(number, dn, serial, 3)
+
+inventory_tsv._REVOKED = "6"
+"""
+REMINDS_AGAIN = """
+import datetime
+from handlers import renewed
+from store.dues import DueKind, plan_due
+
+plan = renewed.plan_replacement
+
+def plan_twice(ctx, certificate):
+    plan(ctx, certificate)
+    plan_due(ctx.session, DueKind.REVOKE_OLD, certificate.serial, ctx.now + datetime.timedelta(days=14, hours=9))
+
+renewed.plan_replacement = plan_twice
+"""
+REVOKES_ON_HEARSAY = """
+from sqlalchemy import select
+from store.tables import Certificate
+from handlers.rules.order import Revoked
+from bot.revoke import Revoker
+
+draft = Revoker._draft
+
+def draft_old(self, ctx, new):
+    first = ctx.session.scalars(select(Certificate).order_by(Certificate.id)).first()
+    hearsay = [Revoked(int(first.serial), ctx.now, 0)] if first and first.downloaded_at else []
+    return draft(self, ctx, [*new, *hearsay])
+
+Revoker._draft = draft_old
 """
 
 
@@ -207,6 +254,31 @@ def test_quiet_faults_are_each_caught_at_their_step(gpg: str, tmp_path: Path) ->
     summary = rehearse_with(QUIETLY_WRONG, tmp_path)
     expected = ("処理結果", "サーバ証明書取得通知", "a second download", "the journal's chain")
     assert not_held(summary) == {title_of(words) for words in expected}
+
+
+def test_quiet_faults_of_reminder_revocation_and_list_are_each_caught(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(QUIETLY_WRONG_LATER, tmp_path)
+    expected = (
+        "after two weeks the officer",
+        "旧証明書の失効完了通知",
+        "the CRL revokes the old",
+        "失効完了メール",
+        "the CRL revokes both",
+        "both certificates are revoked",
+    )
+    assert not_held(summary) == {title_of(words) for words in expected}
+
+
+def test_a_second_reminder_is_caught(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(REMINDS_AGAIN, tmp_path)
+    (first,) = [step for step in summary.steps if not step.held][:1]
+    assert (first.step, first.detail) == (title_of("置き換え完了通知"), "the officer was reminded 2 times")
+
+
+def test_a_list_that_revokes_without_an_officer_is_caught(gpg: str, tmp_path: Path) -> None:
+    summary = rehearse_with(REVOKES_ON_HEARSAY, tmp_path)
+    (first,) = [step for step in summary.steps if not step.held][:1]
+    assert first.step == title_of("the report alone")
 
 
 def test_an_approval_that_counts_unsigned_or_twice_is_caught(gpg: str, tmp_path: Path) -> None:
