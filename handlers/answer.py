@@ -9,7 +9,8 @@ from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
-from handlers.notices import ApplicantHelp, Notice
+from handlers.letters.applicant import ApplicantHelp
+from handlers.notices import Notice
 from handlers.officer_answer import Officered, answer_officer, officer_notice
 from handlers.rules.approval import read_decision
 from handlers.rules.csr import has_private_key

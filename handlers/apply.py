@@ -9,7 +9,9 @@ from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import AnyRow, foreign_certificates, judge_rows, serials_in
-from handlers.notices import ApplicantHelp, ApplicantRefused, Notice, OfficerForeignSerial, to_officer
+from handlers.letters.applicant import ApplicantHelp, ApplicantRefused
+from handlers.letters.officer import OfficerForeignSerial
+from handlers.notices import Notice, to_officer
 from handlers.rules.checks import names_in
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution

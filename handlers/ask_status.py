@@ -8,7 +8,8 @@ import re
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
-from handlers.notices import ApplicantHelp, ApplicantStatus, AskedCertificate, AskedRow, Notice
+from handlers.letters.applicant import ApplicantHelp, ApplicantStatus, AskedCertificate, AskedRow
+from handlers.notices import Notice
 from handlers.rules.approval import own_lines
 from handlers.rules.dns_names import is_dns_name
 from handlers.rules.reasons import Reason

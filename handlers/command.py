@@ -6,8 +6,9 @@ from handlers import upload
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
+from handlers.letters.lookup import OfficerHelp, OfficerTimestamp
 from handlers.listing import list_allowed, list_inventory, list_statistics
-from handlers.notices import Letter, OfficerHelp, OfficerTimestamp, to_officer
+from handlers.notices import Letter, to_officer
 from handlers.officer_answer import Officered, answer_officer
 from handlers.resend import send_again
 from handlers.rules.commands import Command, Topic, read_command

@@ -8,14 +8,10 @@ from handlers.audience import to_contact
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
-from handlers.notices import (
-    ApplicantContactChanged,
-    ApplicantRefused,
-    Notice,
-    OfficerContactChanged,
-    RowOutcome,
-    to_officer,
-)
+from handlers.letters.applicant import ApplicantContactChanged, ApplicantRefused
+from handlers.letters.officer import OfficerContactChanged
+from handlers.letters.views import RowOutcome
+from handlers.notices import Notice, to_officer
 from handlers.officer_answer import Officered, answer_officer
 from handlers.rules.approval import own_lines
 from handlers.rules.columns import CONTACT_COLUMNS

@@ -11,7 +11,9 @@ from datetime import timedelta
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail, Signature
-from handlers.notices import ApplicantDeclined, ApplicantHeld, Notice, OfficerDecided, to_officer
+from handlers.letters.applicant import ApplicantDeclined, ApplicantHeld
+from handlers.letters.officer import OfficerDecided
+from handlers.notices import Notice, to_officer
 from handlers.officer_answer import Officered, answer_officer
 from handlers.rules.approval import DecisionLine, Reading, read_decision
 from handlers.rules.reasons import Reason

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes
 
 from handlers.audience import institution_of, to_officers_of
 from handlers.context import Context, Desk
-from handlers.notices import MonitorAlarm, Notice, OfficerDownloaded
+from handlers.letters.officer import OfficerDownloaded
+from handlers.notices import MonitorAlarm, Notice
 from handlers.plan import drop_fetching
 from handlers.renewed import tell_of_renewal
 from store import journal

@@ -10,7 +10,9 @@ from datetime import timedelta
 from handlers.audience import institution_of, to_contact, to_officers_of
 from handlers.context import Context
 from handlers.incoming import Attachment
-from handlers.notices import ApplicantExpiring, Notice, OfficerExpiring
+from handlers.letters.applicant import ApplicantExpiring
+from handlers.letters.officer import OfficerExpiring
+from handlers.notices import Notice
 from handlers.plan import morning_of
 from handlers.rules.expiry import Cover, step_at, uncovered_names
 from handlers.rules.renewal_tsv import renewal_file_name, renewal_row

@@ -14,16 +14,10 @@ from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.download import new_token, url_deadline
 from handlers.frozen import digest, frozen_row, is_approved
-from handlers.notices import (
-    ApplicantDownload,
-    ApplicantNotIssued,
-    ApplicationView,
-    Download,
-    Notice,
-    OfficerNotIssued,
-    RowOutcome,
-    to_officer,
-)
+from handlers.letters.applicant import ApplicantDownload, ApplicantNotIssued
+from handlers.letters.officer import OfficerNotIssued
+from handlers.letters.views import ApplicationView, Download, RowOutcome
+from handlers.notices import Notice, to_officer
 from handlers.plan import plan_expiry, plan_fetching
 from handlers.proof import Proven
 from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen

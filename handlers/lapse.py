@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from handlers.context import Context
 from handlers.decide import resume
-from handlers.notices import ApplicantHeld, ApplicantLapsed, Notice, OfficerDecided, OfficerLapsed, to_officer
+from handlers.letters.applicant import ApplicantHeld, ApplicantLapsed
+from handlers.letters.officer import OfficerDecided, OfficerLapsed
+from handlers.notices import Notice, to_officer
 from handlers.rules.working_days import local_day
 from handlers.views import view_application
 from store import applications, journal

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from handlers.incoming import Attachment
-from handlers.notices import AllowedDomain, OfficerAllowlist, OfficerInventory, OfficerStatistics
+from handlers.letters.lookup import AllowedDomain, OfficerAllowlist, OfficerInventory, OfficerStatistics
 from handlers.officer_answer import Officered
 from handlers.rules import allowlist_tsv, inventory_tsv, statistics
 from handlers.rules.inventory_tsv import InventoryRow, Issued, Revocation

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail, Signature
-from handlers.notices import ApplicationView, Notice, OfficerAnswer, to_officer
+from handlers.letters.officer import OfficerAnswer
+from handlers.letters.views import ApplicationView
+from handlers.notices import Notice, to_officer
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.sheet import show_code

@@ -8,14 +8,9 @@ from collections.abc import Callable, Mapping
 from handlers.audience import to_contact, to_officers_of
 from handlers.context import Context
 from handlers.expire import keep_to_cap, warn_contact, warn_officers
-from handlers.notices import (
-    ApplicantNotDownloaded,
-    Notice,
-    OfficerNotDownloaded,
-    OfficerReminder,
-    OfficerRevocationReminder,
-    to_officer,
-)
+from handlers.letters.applicant import ApplicantNotDownloaded
+from handlers.letters.officer import OfficerNotDownloaded, OfficerReminder, OfficerRevocationReminder
+from handlers.notices import Notice, to_officer
 from handlers.plan import plan_decision_later
 from handlers.renewed import ask_for_replacement
 from handlers.rules.register import Officer

@@ -3,7 +3,9 @@
 from handlers.audience import to_contact, to_officers_of
 from handlers.context import Context
 from handlers.incoming import Attachment
-from handlers.notices import ApplicantDownloaded, Notice, OfficerRenewalDownloaded
+from handlers.letters.applicant import ApplicantDownloaded
+from handlers.letters.officer import OfficerRenewalDownloaded
+from handlers.notices import Notice
 from handlers.plan import plan_replacement
 from handlers.rules.reply_token import RANDOM_BYTES, reply_token
 from handlers.rules.revocation_tsv import revocation_file_name, revocation_tsv

@@ -6,16 +6,11 @@ from handlers.audience import to_contact
 from handlers.download import new_token, url_deadline
 from handlers.incoming import Attachment
 from handlers.judge_rows import judge_rows
-from handlers.notices import (
-    ApplicantDownload,
-    Download,
-    Notice,
-    OfficerApprovalRequest,
-    OfficerResent,
-    ResentRow,
-    SenderEvidence,
-    to_officer,
-)
+from handlers.letters.applicant import ApplicantDownload
+from handlers.letters.lookup import OfficerResent, ResentRow
+from handlers.letters.officer import OfficerApprovalRequest
+from handlers.letters.views import Download, SenderEvidence
+from handlers.notices import Notice, to_officer
 from handlers.officer_answer import Officered
 from handlers.rules.reasons import Reason
 from handlers.rules.row_errors import RowError

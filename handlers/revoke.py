@@ -14,7 +14,9 @@ from cryptography.x509.oid import NameOID
 from handlers.context import Context
 from handlers.frozen import digest, frozen_row, is_approved
 from handlers.issue import fail
-from handlers.notices import ApplicantRevoked, Notice, OfficerRevoked, to_officer
+from handlers.letters.applicant import ApplicantRevoked
+from handlers.letters.officer import OfficerRevoked
+from handlers.notices import Notice, to_officer
 from handlers.proof import Proven
 from handlers.rules.columns import REVOKE_COLUMNS
 from handlers.rules.order import Revoked

@@ -8,7 +8,9 @@ from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import judge_rows
-from handlers.notices import ApplicantHelp, ApplicantWithdrawn, Notice, OfficerWithdrawn, to_officer
+from handlers.letters.applicant import ApplicantHelp, ApplicantWithdrawn
+from handlers.letters.officer import OfficerWithdrawn
+from handlers.notices import Notice, to_officer
 from handlers.plan import stop_asking_applicant
 from handlers.renewed import REPLACED
 from handlers.rules.reasons import Reason

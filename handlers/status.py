@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from handlers.context import Context
 from handlers.incoming import Attachment
-from handlers.notices import (
+from handlers.letters.lookup import (
     OfficerStatus,
     Standing,
     StatusApplication,

@@ -8,16 +8,10 @@ from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import AnyRow
-from handlers.notices import (
-    ApplicantReceived,
-    ApplicationView,
-    Notice,
-    OfficerApprovalRequest,
-    OfficerReplaced,
-    RowOutcome,
-    SenderEvidence,
-    to_officer,
-)
+from handlers.letters.applicant import ApplicantReceived
+from handlers.letters.officer import OfficerApprovalRequest, OfficerReplaced
+from handlers.letters.views import ApplicationView, RowOutcome, SenderEvidence
+from handlers.notices import Notice, to_officer
 from handlers.plan import plan_decision
 from handlers.rules.checks import ServerRequest
 from handlers.rules.reasons import Reason

@@ -10,7 +10,8 @@ from handlers.decide import carry_out
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import judge_rows
-from handlers.notices import ApplicantRefused, to_officer
+from handlers.letters.applicant import ApplicantRefused
+from handlers.notices import to_officer
 from handlers.officer_answer import Officered, answer_officer
 from handlers.rules.approval import DecisionLine
 from handlers.rules.reasons import Reason

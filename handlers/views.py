@@ -5,7 +5,7 @@ from datetime import date
 from hashlib import sha256
 
 from handlers.context import Context
-from handlers.notices import ApplicationView, EntryView, OldCertificate
+from handlers.letters.views import ApplicationView, EntryView, OldCertificate
 from handlers.rules.dns_names import unicode_form
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import RowError

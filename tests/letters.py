@@ -6,8 +6,7 @@ from enum import Enum
 from typing import Any
 
 from handlers.context import Desk
-from handlers.notices import (
-    AllowedDomain,
+from handlers.letters.applicant import (
     ApplicantContactChanged,
     ApplicantDeclined,
     ApplicantDownload,
@@ -23,14 +22,26 @@ from handlers.notices import (
     ApplicantRevoked,
     ApplicantStatus,
     ApplicantWithdrawn,
-    ApplicationView,
     AskedCertificate,
     AskedRow,
-    Download,
-    EntryView,
-    Letter,
-    MonitorAlarm,
+)
+from handlers.letters.lookup import (
+    AllowedDomain,
     OfficerAllowlist,
+    OfficerHelp,
+    OfficerInventory,
+    OfficerResent,
+    OfficerStatistics,
+    OfficerStatus,
+    OfficerTimestamp,
+    ResentRow,
+    Standing,
+    StatusApplication,
+    StatusCertificate,
+    StatusDecision,
+    StatusRow,
+)
+from handlers.letters.officer import (
     OfficerAnswer,
     OfficerApprovalRequest,
     OfficerContactChanged,
@@ -38,31 +49,25 @@ from handlers.notices import (
     OfficerDownloaded,
     OfficerExpiring,
     OfficerForeignSerial,
-    OfficerHelp,
-    OfficerInventory,
     OfficerLapsed,
     OfficerNotDownloaded,
     OfficerNotIssued,
     OfficerReminder,
     OfficerRenewalDownloaded,
     OfficerReplaced,
-    OfficerResent,
     OfficerRevocationReminder,
     OfficerRevoked,
-    OfficerStatistics,
-    OfficerStatus,
-    OfficerTimestamp,
     OfficerWithdrawn,
+)
+from handlers.letters.views import (
+    ApplicationView,
+    Download,
+    EntryView,
     OldCertificate,
-    ResentRow,
     RowOutcome,
     SenderEvidence,
-    Standing,
-    StatusApplication,
-    StatusCertificate,
-    StatusDecision,
-    StatusRow,
 )
+from handlers.notices import Letter, MonitorAlarm
 from handlers.rules.reasons import Reason
 from handlers.rules.row_errors import Code, RowError, row_error
 from handlers.rules.statistics import StatisticsLine

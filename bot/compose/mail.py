@@ -16,7 +16,7 @@ from bot.compose.lines import one_line
 from bot.compose.words import Words
 from handlers.context import Desk
 from handlers.incoming import Attachment, Scheme
-from handlers.notices import (
+from handlers.letters.applicant import (
     ApplicantDeclined,
     ApplicantDownload,
     ApplicantHeld,
@@ -24,9 +24,8 @@ from handlers.notices import (
     ApplicantReceived,
     ApplicantRefused,
     ApplicantRevoked,
-    Letter,
-    MonitorAlarm,
-    Notice,
+)
+from handlers.letters.officer import (
     OfficerDecided,
     OfficerDownloaded,
     OfficerLapsed,
@@ -34,6 +33,7 @@ from handlers.notices import (
     OfficerRevocationReminder,
     OfficerRevoked,
 )
+from handlers.notices import Letter, MonitorAlarm, Notice
 from handlers.rules.reasons import Reason
 from store.states import Verb
 

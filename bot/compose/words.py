@@ -13,7 +13,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bot.compose.lines import WIDTH, columns, fold_value, one_line, sentences, tame
 from handlers.context import Desk
-from handlers.notices import Letter, SenderEvidence
+from handlers.letters.views import SenderEvidence
+from handlers.notices import Letter
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Language
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bot.mime.read import read_mail
 from handlers.handled import Handled
 from handlers.incoming import MailKey
-from handlers.notices import ApplicantReceived
+from handlers.letters.applicant import ApplicantReceived
 from handlers.rules.reasons import Reason
 from store.tables import Application, Entry
 from store.transaction import reading

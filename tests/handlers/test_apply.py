@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import func, select
 
 from handlers.incoming import Attachment
-from handlers.notices import ApplicantReceived, ApplicantRefused, OfficerApprovalRequest
+from handlers.letters.applicant import ApplicantReceived, ApplicantRefused
+from handlers.letters.officer import OfficerApprovalRequest
 from handlers.rules.reasons import Reason
 from handlers.rules.sheet import code_of, parse_sheet
 from store.states import ErrorMode, Filed

@@ -1,6 +1,6 @@
 """状況 FQDN by an applicant: only the stored address learns anything."""
 
-from handlers.notices import ApplicantStatus
+from handlers.letters.applicant import ApplicantStatus
 from handlers.rules.reasons import Reason
 from tests.applications import APPLICANT, DeskWorld, a_mail, letters, tsv_line
 from tests.handlers.test_kinds import issued

@@ -12,11 +12,9 @@ from sqlalchemy import select
 from handlers.download import Gone, look
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
-from handlers.listing import MOST_ATTACHED, list_inventory
-from handlers.notices import (
-    ApplicantDownload,
+from handlers.letters.applicant import ApplicantDownload
+from handlers.letters.lookup import (
     OfficerAllowlist,
-    OfficerApprovalRequest,
     OfficerInventory,
     OfficerResent,
     OfficerStatistics,
@@ -24,6 +22,8 @@ from handlers.notices import (
     OfficerTimestamp,
     Standing,
 )
+from handlers.letters.officer import OfficerApprovalRequest
+from handlers.listing import MOST_ATTACHED, list_inventory
 from handlers.officer_answer import Officered
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Domain, Register

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from handlers.notices import ApplicantDeclined
+from handlers.letters.applicant import ApplicantDeclined
 from handlers.rules.reasons import Reason
 from store.states import ApplicationState, ErrorMode, Filed
 from store.tables import Application, Decision

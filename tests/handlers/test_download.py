@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from handlers.download import Delivered, Gone, Waiting, download, look, new_token, url_deadline
 from handlers.incoming import Scheme
-from handlers.notices import ApplicantDownloaded, MonitorAlarm, OfficerDownloaded, OfficerRenewalDownloaded
+from handlers.letters.applicant import ApplicantDownloaded
+from handlers.letters.officer import OfficerDownloaded, OfficerRenewalDownloaded
+from handlers.notices import MonitorAlarm
 from store import inbox, journal, reply_tokens, returned_tsvs
 from store.states import EntryState
 from store.tables import Certificate, Due, Entry

@@ -13,7 +13,9 @@ from sqlalchemy import select
 
 from handlers import issue
 from handlers.incoming import Attachment
-from handlers.notices import ApplicantExpiring, Notice, OfficerExpiring
+from handlers.letters.applicant import ApplicantExpiring
+from handlers.letters.officer import OfficerExpiring
+from handlers.notices import Notice
 from handlers.plan import plan_expiry
 from handlers.remind import is_anything_due, remind
 from handlers.rules.reasons import Reason

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from handlers import issue
-from handlers.notices import ApplicantDownload, Notice
+from handlers.letters.applicant import ApplicantDownload
+from handlers.notices import Notice
 from handlers.proof import Proven, proven_rows
 from handlers.rules.order import IssueOrder
 from store import applications, certificates, journal

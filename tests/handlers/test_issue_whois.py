@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from handlers import issue
-from handlers.notices import MonitorAlarm, Notice, OfficerNotIssued
+from handlers.letters.officer import OfficerNotIssued
+from handlers.notices import MonitorAlarm, Notice
 from handlers.proof import Proven
 from handlers.rules.register import Domain
 from handlers.rules.registrant import UNREACHABLE, WhoisFact

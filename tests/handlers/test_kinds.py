@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from handlers import issue
-from handlers.notices import OfficerApprovalRequest
+from handlers.letters.officer import OfficerApprovalRequest
 from handlers.rules.reasons import Reason
 from handlers.rules.sheet import parse_sheet
 from store import applications, certificates

@@ -11,14 +11,9 @@ from sqlalchemy import select
 from handlers import issue
 from handlers.context import Context
 from handlers.download import download
-from handlers.notices import (
-    ApplicantDownloaded,
-    ApplicantNotDownloaded,
-    Notice,
-    OfficerNotDownloaded,
-    OfficerReminder,
-    OfficerRevocationReminder,
-)
+from handlers.letters.applicant import ApplicantDownloaded, ApplicantNotDownloaded
+from handlers.letters.officer import OfficerNotDownloaded, OfficerReminder, OfficerRevocationReminder
+from handlers.notices import Notice
 from handlers.plan import plan_decision, plan_fetching, stop_asking_applicant
 from handlers.remind import is_anything_due, remind
 from store import applications, certificates, dues, inbox, reply_tokens

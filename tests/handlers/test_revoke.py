@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import select, update
 
 from handlers.frozen import frozen_row
-from handlers.notices import ApplicantRevoked, Notice, OfficerRevoked
+from handlers.letters.applicant import ApplicantRevoked
+from handlers.letters.officer import OfficerRevoked
+from handlers.notices import Notice
 from handlers.rules.order import Revoked
 from handlers.rules.row_errors import RowError
 from store import journal

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.notices import ApplicantDownloaded, ApplicantReceived, OfficerReplaced
+from handlers.letters.applicant import ApplicantDownloaded, ApplicantReceived
+from handlers.letters.officer import OfficerReplaced
 from handlers.renewed import ask_for_replacement, tell_of_renewal
 from handlers.rules.reasons import Reason
 from store import certificates
