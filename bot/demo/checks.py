@@ -120,11 +120,14 @@ def is_revoked(certificate: Path, root: Path, crl: Path, at: datetime) -> bool:
 
 
 def _verify_with_crl(openssl: str, certificate: Path, root: Path, crl: Path, at: datetime) -> str:
-    pem = crl.with_suffix(".pem")
-    pem.write_bytes(x509.load_der_x509_crl(crl.read_bytes()).public_bytes(Encoding.PEM))
-    trust = ["-CAfile", str(root), "-no-CApath", "-no-CAstore", "-CRLfile", str(pem)]
-    when = ["-crl_check", "-attime", str(int(at.timestamp()))]
-    done = _run([openssl, "verify", *trust, *when, str(certificate)])
+    """What openssl prints; it takes the list as PEM."""
+    pem = x509.load_der_x509_crl(crl.read_bytes()).public_bytes(Encoding.PEM)
+    with tempfile.NamedTemporaryFile(prefix="ringi-", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        trust = ["-CAfile", str(root), "-no-CApath", "-no-CAstore", "-CRLfile", file.name]
+        when = ["-crl_check", "-attime", str(int(at.timestamp()))]
+        done = _run([openssl, "verify", *trust, *when, str(certificate)])
     return (done.stdout + done.stderr).decode(errors="replace").strip()
 
 
