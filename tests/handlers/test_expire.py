@@ -21,7 +21,7 @@ from handlers.remind import is_anything_due, remind
 from handlers.rules.reasons import Reason
 from handlers.rules.working_days import local_day
 from store import applications, certificates, outbox
-from store.dues import DueKind
+from store.dues import DueKind, plan_due
 from store.states import Kind
 from store.tables import Application, Due
 from store.transaction import writing
@@ -241,8 +241,11 @@ def test_beyond_the_day_s_cap_the_rest_comes_on_the_next_days_each_once(issued: 
 def test_a_second_round_on_the_same_day_counts_what_the_first_one_sent(issued: Issued) -> None:
     issued.desk = replace(issued.desk, expiry_mails_per_day=1)
     seq = issue_one(issued)
-    issue_one(issued, "test2.example.ac.jp", age=-1, days=395)  # ends with it
     assert len(morning(issued, seq, 60)) == 1
+    issue_one(issued, "test2.example.ac.jp")
+    with issued.writing() as ctx:
+        later = issued.now + timedelta(hours=1)
+        plan_due(ctx.session, DueKind.EXPIRY, str(FIRST_SERIAL + 1), later)
     issued.now += timedelta(hours=14)
     assert due_now(issued) == []
     assert len(morning(issued, seq, 59)) == 1
