@@ -7,14 +7,13 @@ from datetime import date
 from handlers.context import Context
 from handlers.rules.checks import CheckedRow, IssueRules, check_issue_rows, names_in, screen
 from handlers.rules.columns import COLUMNS_OF
-from handlers.rules.lifecycle import ENTRY_DEAD
 from handlers.rules.register import Institution
 from handlers.rules.revocation import CheckedRevocation, check_revoke_rows
 from handlers.rules.row_errors import MOST_ERRORS_A_ROW, Code, RowError, name_columns, row_error
 from handlers.rules.tsv import Row, TsvFile, file_warnings
 from handlers.rules.working_days import local_day
 from store import applications, certificates
-from store.states import Kind
+from store.states import ENTRY_DEAD, Kind
 from store.tables import Certificate
 
 AnyRow = CheckedRow | CheckedRevocation

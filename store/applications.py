@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import CursorResult, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from store.states import ApplicationState, EntryState, Kind
+from store.states import APPLICATION_NEXT, ENTRY_NEXT, ApplicationState, EntryState, Kind
 from store.tables import Application, Approval, Decision, Entry, PublicKey, RefusedSignature
 
 
@@ -69,7 +69,12 @@ def hold_keys(session: Session, entries: Iterable[Entry]) -> None:
 def move_entries(
     session: Session, entries: Collection[Entry], before: EntryState, after: EntryState
 ) -> list[Entry]:
-    """Change state where it still is `before`; returns those that were changed. First come, first served."""
+    """Change state where it still is `before`; returns those that were changed. First come, first served.
+
+    ValueError for a step that the table of states does not have: a fault of ours, never of a sender.
+    """
+    if after not in ENTRY_NEXT[before]:
+        raise ValueError(f"a row cannot go from {before} to {after}")
     moved = []
     for entry in entries:
         statement = update(Entry).where(Entry.id == entry.id, Entry.state == before).values(state=after)
@@ -83,7 +88,9 @@ def move_entries(
 def move_application(
     session: Session, application: Application, before: ApplicationState, after: ApplicationState
 ) -> bool:
-    """Change state where it still is `before`; False if somebody was faster."""
+    """Change state where it still is `before`; False if somebody was faster. ValueError as in `move_entries`."""
+    if after not in APPLICATION_NEXT[before]:
+        raise ValueError(f"an application cannot go from {before} to {after}")
     statement = (
         update(Application)
         .where(Application.number == application.number, Application.state == before)

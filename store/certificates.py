@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.states import EntryState
+from store.states import CertificateState, EntryState
 from store.tables import Certificate, Entry
 
 
@@ -54,5 +54,14 @@ def of_entry(session: Session, entry: Entry) -> Certificate | None:
 
 
 def is_valid(certificate: Certificate, now: datetime) -> bool:
-    """Signed, not revoked, not expired; its last second included (RFC 5280 4.1.2.5)."""
-    return certificate.der is not None and certificate.revoked_at is None and certificate.not_after >= now
+    """Signed, not revoked, not expired."""
+    return state_of(certificate, now) is CertificateState.VALID
+
+
+def state_of(certificate: Certificate, now: datetime) -> CertificateState:
+    """Its last second still counts (RFC 5280 4.1.2.5); what was revoked stays so after its end."""
+    if certificate.der is None:
+        return CertificateState.INTENDED
+    if certificate.revoked_at is not None:
+        return CertificateState.REVOKED
+    return CertificateState.VALID if certificate.not_after >= now else CertificateState.EXPIRED

@@ -78,3 +78,47 @@ class Verb(StrEnum):
     DECLINE = "decline"
     HOLD = "hold"
     RESUME = "resume"
+
+
+class CertificateState(StrEnum):
+    """Where one certificate stands; derived from its row and the time (store.certificates.state_of)."""
+
+    INTENDED = "intended"  # serial and dates are committed, the bytes are not
+    VALID = "valid"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+# What may follow what. Whoever changes a state is held to these tables (store.applications).
+APPLICATION_NEXT: dict[ApplicationState, frozenset[ApplicationState]] = {
+    ApplicationState.OPEN: frozenset(
+        {ApplicationState.HELD, ApplicationState.CLOSED, ApplicationState.LAPSED}
+    ),
+    ApplicationState.HELD: frozenset({ApplicationState.OPEN, ApplicationState.CLOSED}),
+    ApplicationState.CLOSED: frozenset(),
+    ApplicationState.LAPSED: frozenset(),
+}
+ENTRY_NEXT: dict[EntryState, frozenset[EntryState]] = {
+    EntryState.WAITING: frozenset(
+        {EntryState.APPROVED, EntryState.DECLINED, EntryState.LAPSED, EntryState.WITHDRAWN}
+    ),
+    EntryState.APPROVED: frozenset({EntryState.SIGNING, EntryState.FAILED}),
+    EntryState.SIGNING: frozenset({EntryState.ISSUED, EntryState.REVOKED, EntryState.FAILED}),
+    EntryState.ISSUED: frozenset({EntryState.DOWNLOADED}),
+    EntryState.DOWNLOADED: frozenset(),
+    EntryState.DECLINED: frozenset(),
+    EntryState.LAPSED: frozenset(),
+    EntryState.FAILED: frozenset(),
+    EntryState.REVOKED: frozenset(),
+    EntryState.WITHDRAWN: frozenset(),
+}
+CERTIFICATE_NEXT: dict[CertificateState, frozenset[CertificateState]] = {
+    CertificateState.INTENDED: frozenset({CertificateState.VALID}),
+    CertificateState.VALID: frozenset({CertificateState.REVOKED, CertificateState.EXPIRED}),
+    # a revoked one stays revoked after its end
+    CertificateState.REVOKED: frozenset(),
+    CertificateState.EXPIRED: frozenset(),
+}
+
+# Rows that came to nothing: their names and keys are free again.
+ENTRY_DEAD = frozenset({EntryState.DECLINED, EntryState.LAPSED, EntryState.FAILED, EntryState.WITHDRAWN})

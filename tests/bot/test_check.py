@@ -528,7 +528,7 @@ def test_a_clock_behind_the_journal_is_wrong(desk: Desk) -> None:
 
 def test_a_public_url_without_tls_is_wrong_but_on_loopback(desk: Desk) -> None:
     assert desk.only("URL").ok
-    desk.edit("http://127.0.0.1:1", "http://ringi.example.ac.jp")
+    desk.edit('public_url = "http://127.0.0.1:1"', 'public_url = "http://ringi.example.ac.jp"')
     assert_wrong(desk.only("URL"), "not https", mend="web.public_url")
 
 
@@ -556,7 +556,9 @@ def test_a_page_that_answers_is_well(desk: Desk) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Health) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        desk.edit("http://127.0.0.1:1", f"http://127.0.0.1:{server.server_port}")
+        desk.edit(
+            'public_url = "http://127.0.0.1:1"', f'public_url = "http://127.0.0.1:{server.server_port}"'
+        )
         finding = desk.only("URL")
         server.shutdown()
         thread.join()
