@@ -19,7 +19,7 @@ from store import journal
 from store.applications import move_entries
 from store.downloads import find_url, mark_used
 from store.states import EntryState
-from store.tables import Certificate, DownloadUrl
+from store.tables import Certificate, DownloadUrl, FileUrl
 
 _TOKEN_BYTES = 32
 
@@ -91,7 +91,7 @@ def look(ctx: Context, token: str) -> Waiting | Gone:
         serial=certificate.serial_number,
         not_after=certificate.not_valid_after_utc,
         sha256=certificate.fingerprint(hashes.SHA256()).hex(),
-        until=_until(url, ctx.desk),
+        until=answers_until(url, ctx.desk),
         used=url.first_used_at is not None,
     )
 
@@ -115,12 +115,17 @@ def _find_open(ctx: Context, token: str) -> tuple[DownloadUrl, bytes] | None:
     url = find_url(ctx.session, token)
     if url is None or url.certificate.der is None:
         return None
-    until = _until(url, ctx.desk)
-    is_open = ctx.now <= until if url.first_used_at is None else ctx.now < until
-    return (url, url.certificate.der) if is_open else None
+    return (url, url.certificate.der) if is_open(ctx, url) else None
 
 
-def _until(url: DownloadUrl, desk: Desk) -> datetime:
+def is_open(ctx: Context, url: DownloadUrl | FileUrl) -> bool:
+    """Whether it delivers now: before its first use to the deadline, after that while repeats are allowed."""
+    until = answers_until(url, ctx.desk)
+    return ctx.now <= until if url.first_used_at is None else ctx.now < until
+
+
+def answers_until(url: DownloadUrl | FileUrl, desk: Desk) -> datetime:
+    """The end of the time that `is_open` judges by; aware UTC."""
     # who began a minute before the deadline may repeat after it: the window counts from the first use
     if url.first_used_at is None:
         return url.expires_at

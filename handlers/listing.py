@@ -1,43 +1,43 @@
 """The three files an officer may ask for: certificates, counts, and what may be applied for (manual 1-4)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+from handlers.download import new_token
 from handlers.incoming import Attachment
 from handlers.letters.lookup import AllowedDomain, OfficerAllowlist, OfficerInventory, OfficerStatistics
 from handlers.officer_answer import Officered
 from handlers.rules import allowlist_tsv, inventory_tsv, statistics
 from handlers.rules.inventory_tsv import InventoryRow, Issued, Revocation
 from handlers.rules.working_days import local_day
-from store import inventory
+from store import file_urls, inbox, inventory
 from store.tables import Certificate, Entry
 
 MOST_ATTACHED = 5 << 20  # bytes before base64; larger mails are refused on their way
+_FETCH_WITHIN = timedelta(days=7)
 _TSV = "text/tab-separated-values"
 
 
 def list_inventory(
     who: Officered, limit: int = MOST_ATTACHED
 ) -> tuple[OfficerInventory, tuple[Attachment, ...]]:
-    """Every application and certificate. Beyond `limit` bytes without CSRs and certificates; beyond that none."""
-    for with_pem in (True, False):
-        lines = inventory_tsv.render_inventory(_rows(who), who.ctx.desk.utc_offset_hours, with_pem=with_pem)
-        kept = _collect(lines, limit)
-        if kept is not None:
-            letter = OfficerInventory(who.officer.name, inventory_tsv.FILE_NAME, len(kept) - 1, with_pem)
-            return letter, (Attachment(inventory_tsv.FILE_NAME, _TSV, b"".join(kept)),)
-    return OfficerInventory(who.officer.name, inventory_tsv.FILE_NAME, None, False), ()
+    """Every application and certificate: attached, or beyond `limit` bytes behind a one-time URL."""
+    name = inventory_tsv.FILE_NAME
+    lines = list(inventory_tsv.render_inventory(_rows(who), who.ctx.desk.utc_offset_hours))
+    count, data = len(lines) - 1, b"".join(lines)
+    if len(data) <= limit:
+        letter = OfficerInventory(who.officer.name, name, count, url=None, expires_at=None)
+        return letter, (Attachment(name, _TSV, data),)
+    expires_at = who.ctx.now + _FETCH_WITHIN
+    url = _offer(who, name, data, expires_at)
+    return OfficerInventory(who.officer.name, name, count, url, expires_at), ()
 
 
-def _collect(lines: Iterable[bytes], limit: int) -> list[bytes] | None:
-    """The lines; None as soon as they are more than `limit` bytes."""
-    kept: list[bytes] = []
-    size = 0
-    for line in lines:
-        size += len(line)
-        if size > limit:
-            return None
-        kept.append(line)
-    return kept
+def _offer(who: Officered, name: str, data: bytes, expires_at: datetime) -> str:
+    ctx, token = who.ctx, new_token(who.ctx.random)
+    file = file_urls.KeptFile(inbox.keep_blob(ctx.session, data), name, who.institution.id)
+    file_urls.create_url(ctx.session, file, token, ctx.now, expires_at)
+    return f"{ctx.desk.public_url}/f/{token}"
 
 
 def _rows(who: Officered) -> Iterator[InventoryRow]:

@@ -294,6 +294,19 @@ class DownloadUrl(Base):
     certificate: Mapped[Certificate] = relationship()
 
 
+class FileUrl(Base):
+    """A one-time URL of a file for an institution's officer; only the SHA-256 of its token is kept (threats URL2)."""
+
+    __tablename__ = "file_urls"
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    institution: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    first_used_at: Mapped[datetime | None]
+
+
 class Outgoing(Base):
     """One frozen mail to one recipient, and where its sending stands."""
 

@@ -387,9 +387,14 @@ SAMPLES: dict[str, Letter] = {
         NUMBER, DN, NEW_SERIAL, "佐藤 花子", "hanako@example.ac.jp", WAITING.expires_at
     ),
     "foreign_serial": OfficerForeignSerial(DN, 1911649278160095962, "taro@example.jp", "別の機関"),
-    "inventory": OfficerInventory("山田 太郎", "serverAll.tsv", 120, True),
-    "inventory_bare": OfficerInventory("山田 太郎", "serverAll.tsv", 4_800, False),
-    "inventory_none": OfficerInventory("山田 太郎", "serverAll.tsv", None, False),
+    "inventory": OfficerInventory("山田 太郎", "serverAll.tsv", 120, None, None),
+    "inventory_url": OfficerInventory(
+        "山田 太郎",
+        "serverAll.tsv",
+        4_800,
+        f"https://ra.example.ac.jp/f/{'x' * 43}",
+        WAITING.expires_at,
+    ),
     "statistics": OfficerStatistics(
         "山田 太郎",
         "statistics.tsv",

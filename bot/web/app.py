@@ -1,9 +1,10 @@
 """The web application: what a one-time URL shows, what it hands over, and who is told (threats URL1-URL3)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -20,11 +21,11 @@ from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bot.config import Web
-from bot.web.files import File, Format, find_format, write_file
+from bot.web.doors import CertificateDoor, Door, Fetched, Fields, FileDoor
+from bot.web.files import File
 from bot.web.guard import (
     GuessLimit,
     SecurityHeaders,
-    form_token,
     is_form_token,
     read_form,
     security_headers,
@@ -32,7 +33,6 @@ from bot.web.guard import (
 from bot.web.language import Language, choose_language
 from bot.web.render import Pages
 from handlers.context import Context
-from handlers.download import Gone, download, look
 from handlers.notices import Notice
 from store import crls
 from store.tables import Meta
@@ -44,6 +44,7 @@ _WRITERS = 1
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,8 @@ def make_app(deps: WebDeps) -> Starlette:
         # a proxy may pass its path on or cut it off
         for prefix in dict.fromkeys(("", urlsplit(deps.settings.public_url).path))
         for path, endpoint, methods in (
-            ("/d/{token}", site.show, ["GET"]),
-            ("/d/{token}", site.deliver, ["POST"]),
-            ("/d/{token}", site.options, ["OPTIONS"]),
+            *_at("/d/{token}", site, CertificateDoor(site.pages, deps.secret, deps.chain)),
+            *_at("/f/{token}", site, FileDoor(site.pages, deps.secret)),
             ("/ca.cer", site.issuer, ["GET"]),
             ("/ca.crl", site.revocations, ["GET"]),
             ("/health", site.health, ["GET"]),
@@ -111,6 +111,14 @@ def make_app(deps: WebDeps) -> Starlette:
     return app
 
 
+def _at(path: str, site: "_Site", door: Door) -> tuple[tuple[str, _Endpoint, list[str]], ...]:
+    return (
+        (path, partial(site.show, door), ["GET"]),
+        (path, partial(site.deliver, door), ["POST"]),
+        (path, site.options, ["OPTIONS"]),
+    )
+
+
 async def _not_found(request: Request, error: Exception) -> Response:
     return PlainTextResponse("Not found\n", 404)
 
@@ -126,28 +134,27 @@ class _Site:
         self._reads = asyncio.Semaphore(_READERS)
         self._writes = asyncio.Semaphore(_WRITERS)
 
-    async def show(self, request: Request) -> Response:
+    async def show(self, door: Door, request: Request) -> Response:
         """GET and HEAD: what waits here. Nothing is written, however often it is opened (threats URL1)."""
         token, language = request.path_params["token"], self._language(request)
-        if seconds := await self._seconds_to_wait(request, token):
+        if seconds := await self._seconds_to_wait(door, request, token):
             return self._must_wait(request, seconds)
-        page = await _in_thread(self._reads, lambda: self._read_page(token, language))
-        return self._gone(request) if page is None else _html(page, 200, language)
+        page = await _in_thread(self._reads, lambda: self._read_page(door, token, language))
+        return self._gone(door, request) if page is None else _html(page, 200, language)
 
-    async def deliver(self, request: Request) -> Response:
+    async def deliver(self, door: Door, request: Request) -> Response:
         """POST: the file. The first use is committed, with the officers' mails, before a byte leaves."""
         token = request.path_params["token"]
         fields = await read_form(request)
         if fields is None:
             return PlainTextResponse("Too large\n", 413)
-        form = find_format(fields.get("format"))
         # before any look at the store: a stranger learns nothing, and cannot make us take the write lock
-        if form is None or not is_form_token(self.deps.secret, token, fields.get("csrf", "")):
+        if not door.takes(fields) or not is_form_token(self.deps.secret, token, fields.get("csrf", "")):
             return _html(self.pages.form_fault(self._language(request)), 403, self._language(request))
-        if seconds := await self._seconds_to_wait(request, token):
+        if seconds := await self._seconds_to_wait(door, request, token):
             return self._must_wait(request, seconds)
-        file = await _in_thread(self._writes, lambda: self._fetch(token, form))
-        return self._gone(request) if file is None else _attachment(file)
+        done = await _in_thread(self._writes, lambda: self._fetch(door, token, fields))
+        return self._gone(door, request) if done is None else _attachment(done.file)
 
     async def options(self, request: Request) -> Response:
         return Response(status_code=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
@@ -193,47 +200,34 @@ class _Site:
         response.headers["Retry-After"] = "300"
         return response
 
-    async def _seconds_to_wait(self, request: Request, token: str) -> int:
+    async def _seconds_to_wait(self, door: Door, request: Request, token: str) -> int:
         """0 for a URL that opens: many people may share one address (a proxy, a campus), and one of them guesses."""
         seconds = self._guesses.seconds_to_wait(_client(request))
-        return 0 if seconds and await _in_thread(self._reads, lambda: self._opens(token)) else seconds
+        return 0 if seconds and await _in_thread(self._reads, lambda: self._opens(door, token)) else seconds
 
-    def _opens(self, token: str) -> bool:
+    def _opens(self, door: Door, token: str) -> bool:
         with reading(self.deps.engine) as session:
-            return not isinstance(look(self.deps.context(session), token), Gone)
+            return door.opens(self.deps.context(session), token)
 
-    def _read_page(self, token: str, language: Language) -> str | None:
+    def _read_page(self, door: Door, token: str, language: Language) -> str | None:
         with reading(self.deps.engine) as session:
-            ctx = self.deps.context(session)
-            found = look(ctx, token)
-        if isinstance(found, Gone):
-            return None
-        return self.pages.waiting(
-            found,
-            language,
-            csrf=form_token(self.deps.secret, token),
-            utc_offset_hours=ctx.desk.utc_offset_hours,
-            repeat_minutes=ctx.desk.repeat_minutes,
-        )
+            return door.page(self.deps.context(session), token, language)
 
-    def _fetch(self, token: str, form: Format) -> File | None:
+    def _fetch(self, door: Door, token: str, fields: Fields) -> Fetched | None:
         with writing(self.deps.engine) as session:
             ctx = self.deps.context(session)
-            done = download(ctx, token)
-            if isinstance(done, Gone):
-                return None
             # within the transaction: what cannot be written must not count as delivered
-            file = write_file(form, done.fqdn, done.certificate_der, self.deps.chain)
-            if done.notices:
+            done = door.fetch(ctx, token, fields)
+            if done and done.notices:
                 self.deps.queue(session, done.notices, ctx.now)
-        if done.notices:
+        if done and done.notices:
             self.deps.wake()
-        return file
+        return done
 
-    def _gone(self, request: Request) -> Response:
+    def _gone(self, door: Door, request: Request) -> Response:
         self._guesses.count(_client(request))
         language = self._language(request)
-        return _html(self.pages.gone(language), 410, language)
+        return _html(door.gone(language), 410, language)
 
     def _must_wait(self, request: Request, seconds: int) -> Response:
         language = self._language(request)
@@ -265,5 +259,9 @@ def _html(page: str, status: int, language: Language) -> Response:
 
 
 def _attachment(file: File) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
-    return Response(file.content, media_type=file.content_type, headers=headers)
+    # as media_type, the framework would call any text UTF-8
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Content-Type": file.content_type,
+    }
+    return Response(file.content, headers=headers)

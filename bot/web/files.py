@@ -61,5 +61,13 @@ def write_file(form: Format, fqdn: str, certificate: bytes, chain: Sequence[byte
     """`certificate` and `chain` in DER; the file is called after `fqdn`, `*` becoming `_`."""
     load = x509.load_der_x509_certificate
     content = form.write(load(certificate), [load(der) for der in chain])
-    stem = re.sub(r"[^A-Za-z0-9.-]", "_", fqdn).lstrip(".") or "certificate"
-    return File(stem + form.ending, form.content_type, content)
+    return File(_safe(fqdn, "certificate") + form.ending, form.content_type, content)
+
+
+def as_file(name: str, content: bytes) -> File:
+    """A tab-separated file that was kept as it is."""
+    return File(_safe(name, "file.tsv"), "text/tab-separated-values", content)
+
+
+def _safe(name: str, otherwise: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "_", name).lstrip(".") or otherwise

@@ -3,14 +3,16 @@
 import base64
 import hashlib
 from importlib.resources import files
+from typing import Literal
 
 from jinja2 import FunctionLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from bot.web.files import FORMATS
-from bot.web.language import Language, write_moment
+from bot.web.language import Language, write_moment, write_size
 from handlers.download import Waiting
+from handlers.download_file import WaitingFile
 
 
 class Pages:
@@ -57,9 +59,32 @@ class Pages:
             csrf=csrf,
         )
 
-    def gone(self, language: Language) -> str:
-        """Unknown, expired and used look alike: nothing about the request stands in it (threats URL2)."""
-        return self._write("gone", language)
+    def waiting_file(
+        self,
+        waiting: WaitingFile,
+        language: Language,
+        *,
+        csrf: str,
+        utc_offset_hours: int,
+        repeat_minutes: int,
+    ) -> str:
+        """The file that the URL holds, until when, and one button."""
+        return self._write(
+            "waiting_file",
+            language,
+            waiting=waiting,
+            until=write_moment(waiting.until, language, utc_offset_hours),
+            size=write_size(waiting.size),
+            repeat_minutes=repeat_minutes,
+            csrf=csrf,
+        )
+
+    def gone(self, language: Language, kind: Literal["certificate", "file"] = "certificate") -> str:
+        """Unknown, expired and used look alike: nothing about the request stands in it (threats URL2).
+
+        `kind`: which the path tells, and who is to be asked for a new URL hangs on.
+        """
+        return self._write("gone", language, kind=kind)
 
     def form_fault(self, language: Language) -> str:
         """The form did not come from our page."""

@@ -11,14 +11,15 @@ from store.states import ApplicationState, EntryState, Kind, Verb
 
 @dataclass(frozen=True)
 class OfficerInventory:
-    """証明書情報一括ダウンロード (manual 1-4-1). `count`: rows in the attached file, None where even without CSRs and
-    certificates (`has_pem` False) it would be too large to attach."""
+    """証明書情報一括ダウンロード (manual 1-4-1). `count`: rows in the file. `url`: where it is fetched once, until
+    `expires_at`; both None where it is attached."""
 
     template: ClassVar = "officer.inventory"
     officer_name: str
     file_name: str
-    count: int | None
-    has_pem: bool
+    count: int
+    url: str | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True)

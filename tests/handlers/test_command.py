@@ -10,6 +10,7 @@ from cryptography import x509
 from sqlalchemy import select
 
 from handlers.download import Gone, look
+from handlers.download_file import DeliveredFile, WaitingFile, download_file, look_at_file
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.letters.applicant import ApplicantDownload
@@ -30,7 +31,7 @@ from handlers.rules.register import Domain, Register
 from store import inventory
 from store.states import EntryState, Filed, Kind
 from store.tables import Application, Certificate, Entry, JournalEntry
-from store.transaction import reading, writing
+from store.transaction import writing
 from tests.applications import (
     APPLICANT,
     NOW,
@@ -125,7 +126,7 @@ def file_of(handled: Handled) -> list[list[str]]:
 def test_the_inventory_holds_every_row_of_the_institution(world: DeskWorld, issued: str) -> None:
     handled = world.receive(signed("一覧"))
     assert (handled.kind, handled.reason, handled.filed) == ("command", Reason.ANSWERED, Filed.DONE)
-    assert only_letter(handled) == OfficerInventory("Suzuki", "serverAll.tsv", 2, True)
+    assert only_letter(handled) == OfficerInventory("Suzuki", "serverAll.tsv", 2, None, None)
     header, first, second = file_of(handled)
     assert len(header) == len(first) == len(second) == 36
     assert (first[0], first[9], first[11], first[23]) == (issued, "suzuki", "4", str(SERIAL))
@@ -156,19 +157,26 @@ def test_the_inventory_of_a_renewed_and_revoked_certificate(world: DeskWorld, is
     assert file_of(world.receive(signed("一覧")))[1][11] == "7"
 
 
-def test_an_inventory_too_large_for_a_mail_loses_its_pem_then_is_refused(
+def test_an_inventory_too_large_for_a_mail_waits_whole_behind_a_url_for_seven_days(
     world: DeskWorld, issued: str
 ) -> None:
     mail = signed("一覧")
     assert mail.signature
-    with reading(world.engine) as session:
-        who = Officered.of(mail, mail.signature, world.context(session))
+    with writing(world.engine) as session:
+        ctx = world.context(session)
+        who = Officered.of(mail, mail.signature, ctx)
         whole, (file,) = list_inventory(who, MOST_ATTACHED)
-        bare, (small,) = list_inventory(who, len(file.data) - 1)
-        none, nothing = list_inventory(who, len(small.data) - 1)
-    assert (whole.count, whole.has_pem) == (2, True)
-    assert (bare.count, bare.has_pem) == (2, False)
-    assert (none.count, none.has_pem, nothing) == (None, False, ())
+        fits, attached = list_inventory(who, len(file.data))
+        letter, nothing = list_inventory(who, len(file.data) - 1)
+        assert (whole.url, fits, attached, nothing) == (None, whole, (file,), ())
+        assert letter.count == 2
+        assert letter.expires_at == world.now + timedelta(days=7)
+        assert letter.url is not None
+        place, _, token = letter.url.rpartition("/")
+        assert place == f"{ctx.desk.public_url}/f"
+        waiting = look_at_file(ctx, token)
+        assert waiting == WaitingFile("serverAll.tsv", len(file.data), letter.expires_at, used=False)
+        assert download_file(ctx, token) == DeliveredFile("serverAll.tsv", file.data)
 
 
 def test_statistics_come_as_text_and_as_a_file(world: DeskWorld, issued: str) -> None:

@@ -160,6 +160,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_applications_institution"), ["institution"], unique=False)
 
     op.create_table(
+        "file_urls",
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["sha256"],
+            ["blobs.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("token_sha256"),
+    )
+    with op.batch_alter_table("file_urls", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_file_urls_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
         "decisions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("number", sa.String(length=32), nullable=False),

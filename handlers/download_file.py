@@ -1,0 +1,58 @@
+"""Fetching a file that was too large for a mail by its one-time URL (manual 1-4-1; threats URL1, URL2)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from handlers.context import Context
+from handlers.download import Gone, answers_until, is_open
+from store import file_urls, inbox, journal
+from store.tables import FileUrl
+
+
+@dataclass(frozen=True)
+class WaitingFile:
+    """What a URL would deliver. `size`: bytes. `until`: how long it answers, aware UTC; `used`: it delivered before."""
+
+    name: str
+    size: int
+    until: datetime
+    used: bool
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    name: str
+    content: bytes
+
+
+def look_at_file(ctx: Context, token: str) -> WaitingFile | Gone:
+    """What stands behind a URL. Reads only: mail scanners open every link (threats URL1)."""
+    url = _find_open(ctx, token)
+    if url is None:
+        return Gone()
+    return WaitingFile(
+        name=url.name,
+        size=file_urls.size_of(ctx.session, url),
+        until=answers_until(url, ctx.desk),
+        used=url.first_used_at is not None,
+    )
+
+
+def download_file(ctx: Context, token: str) -> DeliveredFile | Gone:
+    """Hand the file over. Only the first use is recorded; repeats for some minutes are not.
+
+    Call it under the write lock, and answer only after the commit.
+    """
+    url = _find_open(ctx, token)
+    if url is None:
+        return Gone()
+    content = inbox.blob(ctx.session, url.sha256)
+    if file_urls.mark_used(ctx.session, url, ctx.now):
+        facts = {"institution": url.institution, "name": url.name, "sha256": url.sha256}
+        journal.append(ctx.session, ctx.now, "list_fetched", facts)
+    return DeliveredFile(url.name, content)
+
+
+def _find_open(ctx: Context, token: str) -> FileUrl | None:
+    url = file_urls.find_url(ctx.session, token)
+    return url if url is not None and is_open(ctx, url) else None
