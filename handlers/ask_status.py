@@ -64,7 +64,7 @@ def _tell_contacts(mail: IncomingMail, ctx: Context, institution: Institution, n
             institution.language,
             ApplicantStatus(
                 about=name,
-                rows=tuple(_row(ctx, e) for e in rows if e.contact_mail.lower() == contact),
+                entries=tuple(_row(ctx, e) for e in rows if e.contact_mail.lower() == contact),
                 certificates=tuple(
                     _certificate(ctx, c) for c in certificates if c.entry.contact_mail.lower() == contact
                 ),

@@ -158,7 +158,7 @@ class ApplicantStatus:
 
     template: ClassVar = "applicant.status"
     about: str
-    rows: tuple[AskedRow, ...]
+    entries: tuple[AskedRow, ...]
     certificates: tuple[AskedCertificate, ...]
 
 

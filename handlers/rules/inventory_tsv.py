@@ -139,14 +139,12 @@ def state_of(row: InventoryRow) -> str:
     return _STATES.get(row.state, _ENDED)
 
 
-def render_inventory(
-    rows: Iterable[InventoryRow], utc_offset_hours: int, *, with_pem: bool = True
-) -> Iterator[bytes]:
-    """The file's lines, header first, one by one: CP932, CRLF. Without `with_pem` columns 8 and 29 are empty."""
+def render_inventory(rows: Iterable[InventoryRow], utc_offset_hours: int) -> Iterator[bytes]:
+    """The file's lines, header first, one by one: CP932, CRLF."""
     zone = timezone(timedelta(hours=utc_offset_hours))
     yield encode_line(COLUMNS)
     for row in rows:
-        yield encode_line(_cells(row, zone, with_pem))
+        yield encode_line(_cells(row, zone))
 
 
 def encode_line(cells: Iterable[str]) -> bytes:
@@ -159,7 +157,7 @@ def _clean(cell: str) -> str:
     return spaced.translate(_TWINS)
 
 
-def _cells(row: InventoryRow, zone: timezone, with_pem: bool) -> tuple[str, ...]:
+def _cells(row: InventoryRow, zone: timezone) -> tuple[str, ...]:
     return (
         row.number,
         _KINDS.get(row.kind, ""),
@@ -168,7 +166,7 @@ def _cells(row: InventoryRow, zone: timezone, with_pem: bool) -> tuple[str, ...]
         "" if row.profile_id is None else str(row.profile_id),
         "",
         row.old_serial or "",
-        one_line_pem("CERTIFICATE REQUEST", row.csr) if with_pem else "",
+        one_line_pem("CERTIFICATE REQUEST", row.csr),
         ",".join(f"dNSName={name}" for name in row.dns_names if name != row.fqdn),
         row.officers,
         "NG" if row.state in _DIED else "OK",
@@ -180,14 +178,14 @@ def _cells(row: InventoryRow, zone: timezone, with_pem: bool) -> tuple[str, ...]
         row.software,
         *("", "", ""),
         _moment(row.approved_at, zone),
-        *_certificate_cells(row.certificate, zone, with_pem),
+        *_certificate_cells(row.certificate, zone),
         *_revocation_cells(row.revocation, row.certificate, zone),
         ",".join(str(code) for code in json.loads(row.failure)) if row.failure else "",
         _remark(row),
     )
 
 
-def _certificate_cells(certificate: Issued | None, zone: timezone, with_pem: bool) -> tuple[str, ...]:
+def _certificate_cells(certificate: Issued | None, zone: timezone) -> tuple[str, ...]:
     if certificate is None or certificate.der is None:
         return ("",) * 8
     return (
@@ -198,7 +196,7 @@ def _certificate_cells(certificate: Issued | None, zone: timezone, with_pem: boo
         _moment(certificate.not_before, zone),
         _moment(certificate.not_after, zone),
         _moment(certificate.url_until, zone),
-        one_line_pem("CERTIFICATE", certificate.der) if with_pem else "",
+        one_line_pem("CERTIFICATE", certificate.der),
     )
 
 

@@ -15,7 +15,7 @@ def test_the_contact_hears_where_things_stand(world: DeskWorld) -> None:
     letter = handled.notices[0].letter
     assert isinstance(letter, ApplicantStatus)
     assert [c.serial for c in letter.certificates] == [serial]
-    assert len(letter.rows) == 1
+    assert len(letter.entries) == 1
 
 
 def test_somebody_else_learns_nothing_and_the_stored_contact_gets_the_answer(world: DeskWorld) -> None:
@@ -36,7 +36,7 @@ def test_two_contacts_each_hear_of_their_own(world: DeskWorld) -> None:
     world.take(tsv_line(c4=str(first), c10="b@example.ac.jp"), subject="更新")
     handled = world.receive(a_mail(text=f"状況 {NAME}\n", subject="?"))
     told = {n.to: n.letter for n in handled.notices if isinstance(n.letter, ApplicantStatus)}
-    assert {to: (len(x.rows), len(x.certificates)) for to, x in told.items()} == {
+    assert {to: (len(x.entries), len(x.certificates)) for to, x in told.items()} == {
         "a@example.ac.jp": (1, 1),
         "b@example.ac.jp": (1, 0),
     }

@@ -149,13 +149,6 @@ def test_what_cp932_lacks_is_a_question_mark_and_nothing_else_is() -> None:
     assert encode_line(("髙﨑①㈱〜—", "𠮷é")).decode("cp932") == "髙﨑①㈱～―\t??\r\n"
 
 
-def test_without_pem_every_column_keeps_its_place() -> None:
-    _, line = render_inventory([ROW], JST, with_pem=False)
-    found = line.decode("cp932").removesuffix("\r\n").split("\t")
-    assert len(found) == 36
-    assert (found[7], found[28], found[23]) == ("", "", CERTIFICATE.serial)
-
-
 def test_rows_are_written_as_they_come() -> None:
     taken = []
 
