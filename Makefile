@@ -9,7 +9,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/ringi demo $(ARGS)
 
 test: $(VENV)/.development
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.development
 	@$(BIN)/ruff check .
