@@ -48,7 +48,6 @@ _FINAL = frozenset(
         Reason.LAPSED,
         Reason.FOREIGN_INSTITUTION,
         Reason.OWN_APPLICATION,
-        Reason.NO_POLICY,
     }
 )
 

@@ -10,7 +10,7 @@ from store.states import Kind
 @dataclass(frozen=True)
 class OldCertificate:
     """The certificate that a row renews or revokes. `changes`: (field, old value, new value), of a renewal only;
-    the fields are the manual's column names, and `鍵ペア` always changes."""
+    the fields are the manual's column names. That the key pair changes goes without saying."""
 
     serial: int
     not_after: datetime

@@ -49,7 +49,6 @@ class Reason(StrEnum):
     ROW_FAULT = "row_fault"
     INSTITUTION_UNKNOWN = "institution_unknown"
     INSTITUTION_SEVERAL = "institution_several"
-    INSTITUTION_INACTIVE = "institution_inactive"
     SENDER_OUTSIDE = "sender_outside"
     TOKEN_UNKNOWN = "token_unknown"
     NOTHING_OPEN = "nothing_open"
@@ -96,13 +95,11 @@ class Reason(StrEnum):
     WRONG_VERB = "wrong_verb"
     REASON_MISSING = "reason_missing"
     ROWS_UNKNOWN = "rows_unknown"
-    ROWS_NOT_SERVED = "rows_not_served"
     ALREADY_DECIDED = "already_decided"
     LAPSED = "lapsed"
     ON_HOLD = "on_hold"
     NOT_ON_HOLD = "not_on_hold"
     SIGNATURE_REUSED = "signature_reused"
-    NO_POLICY = "no_policy"
 
     # officer commands
     TWO_COMMANDS = "two_commands"
