@@ -3,25 +3,41 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.cli_backup import backup, restore
+from bot.cli_bench import bench
+from bot.cli_faults import fail, faults_told, load_config_at, open_judge_for
 from bot.cli_init import init
+from bot.cli_ledger import accept_ledger
+from bot.cli_quarantine import quarantine_app
+from bot.cli_tsv import tsv_app
 
 if TYPE_CHECKING:
-    from bot.config import Config
-    from bot.wiring import Judge
+    pass
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+# without rich: to draw its boxes costs as much as all the rest of `--help`
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained record of everything that happened.")
 app.add_typer(journal_app, name="journal")
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(tsv_app, name="tsv")
 app.command()(init)
+app.command()(backup)
+app.command()(restore)
+app.command()(accept_ledger)
+app.command()(bench)
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", envvar="RINGI_CONFIG", help="The configuration file.")
@@ -54,12 +70,19 @@ def run(config: ConfigPath = _DEFAULT_CONFIG) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, reload)
-    service.run()
+    from bot.web.server import WebFault
+
+    try:
+        service.run()
+    except WebFault as fault:
+        fail(str(fault))
 
 
 @app.command()
 def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Do one round: take the mails that wait, issue what is approved, send what is queued."""
+    """Do one round: take the mails that wait, issue what is approved, send what is queued.
+
+    Ends with 0 if all is well, 1 if the round could not be done whole, 3 if the desk lacks what it needs."""
     report = _open_service(config).once()
     if as_json:
         _print_json(
@@ -69,42 +92,40 @@ def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
                 "sent": report.sent,
                 "revoked": report.revoked,
                 "fault": report.fault,
+                "troubles": report.troubles,
             }
         )
     else:
         typer.echo(f"{report.mails} mails, {report.certificates} certificates, {report.sent} mails sent")
     if report.fault:
-        _fail(report.fault)
+        fail(report.fault)
+    if report.troubles:
+        fail(f"something is wrong: {', '.join(report.troubles)}; `ringi check` says what", code=3)
 
 
-@app.command("check-tsv")
-def check_tsv(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
-    kind: Annotated[str, typer.Option(help="issue, renew or revoke.")],
-    institution: Annotated[str, typer.Option(help="Its id in the register.")],
+@app.command()
+def signer(
     config: ConfigPath = _DEFAULT_CONFIG,
-    as_json: AsJson = False,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
-    """Check a TSV file as the service would, with no effect. Ends with 1 if a row has an error."""
-    from bot.explain import check_file
-    from bot.show import print_file_report
-    from store.states import Kind
+    """Serve the CA's key until SIGTERM, for a desk whose `signer.start` is false: run it as a user of its own.
+    SIGHUP reloads the register."""
+    from bot.logs import set_up_logging
+    from bot.signer.process import FAULTS, run_signer
 
-    judge = _open_judge(config)
-    found = judge.authority.register.institutions.get(institution)
-    if found is None:
-        known = ", ".join(judge.authority.register.institutions)
-        _fail(f"no institution {institution!r} in the register; there are: {known}", code=2)
-    if kind not in set(Kind):
-        _fail(f"--kind takes issue, renew or revoke, not {kind!r}", code=2)
-    with _faults_told():
-        report = check_file(judge, file, Kind(kind), found)
-    if as_json:
-        _print_json(report.as_json())
-    else:
-        print_file_report(report)
-    if not report.ok:
-        raise typer.Exit(1)
+    if child:
+        # whatever keeps it from starting is told to the desk that started it
+        try:
+            loaded = load_config_at(config)
+            set_up_logging(loaded.log)
+            run_signer(loaded, is_child=True)
+        except FAULTS as fault:
+            raise typer.Exit(1) from fault
+        return
+    loaded = load_config_at(config)
+    set_up_logging(loaded.log)
+    with faults_told():
+        run_signer(loaded, is_child=False)
 
 
 @app.command()
@@ -118,10 +139,10 @@ def explain(
     from bot.explain import explain_mail
     from bot.show import print_explanation
 
-    judge = _open_judge(config)
+    judge = open_judge_for(config)
     moment = _parse_moment(at) if at else None
     for path in mails:
-        with _faults_told():
+        with faults_told():
             explanation = explain_mail(judge, path, moment)
         if as_json:
             _print_json(explanation.as_json())
@@ -163,6 +184,9 @@ def demo(
     stay: Annotated[
         bool, typer.Option(help="Keep everything up, to look at it with a mail program.")
     ] = False,
+    smime: Annotated[
+        bool, typer.Option("--smime", help="Sign by S/MIME, as is done anyway where gpg is missing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Play the manual's chapters 1-1 to 1-4 on an embedded mail world, with the real service."""
@@ -171,7 +195,7 @@ def demo(
     from bot.wiring import utc_now
 
     place = folder or Path(f"ringi-demo-{utc_now():%Y%m%d-%H%M%S}")
-    summary = play(place, say=Transcript(quiet=as_json), stay=stay)
+    summary = play(place, say=Transcript(quiet=as_json), stay=stay, smime=smime)
     if as_json:
         _print_json(summary.as_json())
     if not summary.ok:
@@ -179,84 +203,75 @@ def demo(
 
 
 @journal_app.command("verify")
-def verify_journal(config: ConfigPath = _DEFAULT_CONFIG) -> None:
-    """Check that no entry of the journal was changed, removed or moved."""
+def verify_journal(
+    config: ConfigPath = _DEFAULT_CONFIG,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="A saved mail of ours, or a sheet; may be repeated."),
+    ] = None,
+) -> None:
+    """Check that no entry of the journal was changed, removed or moved, also against what others saved."""
+    from bot.evidence.witness import judge_journal, read_witness
     from bot.explain import open_for_reading
-    from store import journal
     from store.transaction import reading
 
-    with _faults_told(), reading(open_for_reading(_load_config(config))) as session:
-        fault, head = journal.first_fault(session), journal.head(session)
-    if fault:
-        _fail(f"the journal does not hold: {fault}")
-    typer.echo(f"the journal holds; its head is {head}")
+    witnesses = [read_witness(path.name, path.read_bytes()) for path in against or ()]
+    with faults_told(), reading(open_for_reading(load_config_at(config))) as session:
+        verdict = judge_journal(session, witnesses)
+    for agreed in verdict.agreed:
+        typer.echo(agreed)
+    if verdict.faults:
+        fail("\n".join(f"the journal does not hold: {fault}" for fault in verdict.faults))
+    typer.echo(f"the journal holds; its head is {verdict.chain.head}")
+
+
+@app.command()
+def evidence(
+    serial: Annotated[str, typer.Argument(help="The certificate's serial number, decimal.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="DIR")],
+    config: ConfigPath = _DEFAULT_CONFIG,
+) -> None:
+    """Write a folder that proves one certificate offline: sh DIR/verify.sh."""
+    from bot.evidence.folder import write_folder
+    from bot.evidence.gather import EvidenceFault, gather, read_issuers
+    from bot.explain import open_for_reading
+    from store.transaction import reading
+
+    loaded = load_config_at(config)
+    try:
+        with faults_told(), reading(open_for_reading(loaded)) as session:
+            sums = write_folder(folder, gather(session, serial, read_issuers(loaded.ca)))
+    except EvidenceFault as fault:
+        fail(str(fault))
+    typer.echo(f"{folder}: sh {folder}/verify.sh checks it; the SHA-256 of its SHA256SUMS is {sums}")
 
 
 def _open_service(path: Path):  # type: ignore[no-untyped-def]
     from bot.logs import set_up_logging
+    from bot.signer.child import launch_signer
+
+    config = load_config_at(path)
+    set_up_logging(config.log)
+    # the signer starts while we load the rest
+    child = launch_signer(config, path)
     from bot.schedule import Service
     from bot.wiring import open_office
 
-    config = _load_config(path)
-    set_up_logging(config.log)
-    with _faults_told():
-        return Service(open_office(config))
-
-
-def _open_judge(path: Path) -> "Judge":
-    from bot.explain import open_for_reading
-    from bot.wiring import open_judge
-
-    config = _load_config(path)
-    with _faults_told():
-        return open_judge(config, open_for_reading(config))
-
-
-@contextmanager
-def _faults_told() -> Iterator[None]:
-    """What keeps a command from its work is told in a line, and not by a traceback."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from bot.ca.protocol import CaFault
-    from bot.config import SecretFault
-    from bot.openpgp.call import GpgFault
-    from bot.toml_file import TomlFault
-
-    try:
-        yield
-    except TomlFault as refused:
-        _fail("\n".join(str(fault) for fault in refused.faults))
-    except (CaFault, SecretFault, GpgFault) as fault:
-        _fail(f"{fault}\n`ringi check` examines every part.")
-    except SQLAlchemyError as error:
-        _fail(f"the store can't be used: {str(error).splitlines()[0]}\n`ringi check` examines every part.")
-
-
-def _load_config(path: Path) -> "Config":
-    from bot.config import load_config
-
-    if not path.exists():
-        _fail(f"{path} does not exist; `ringi init` makes one, --config names another", code=2)
-    with _faults_told():
-        return load_config(path)
+    with faults_told():
+        return Service(open_office(config, path, child))
 
 
 def _parse_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        _fail(f"--at takes a time like 2026-11-22T09:00:00+09:00, not {text!r}", code=2)
+        fail(f"--at takes a time like 2026-11-22T09:00:00+09:00, not {text!r}", code=2)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

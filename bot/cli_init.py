@@ -1,6 +1,6 @@
 """`ringi init`: asks, or takes everything as flags."""
 
-import secrets
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from bot.setup.answers import Answers, OfficerAnswers, OwnCa
+    from bot.setup.answers import Answers, OfficerAnswers, OwnCa, ServerAnswers, SmimeAnswers
+    from bot.setup.mail_servers import MailServer
 
 
 def _flag(text: str, **settings: Any) -> Any:
@@ -24,14 +25,19 @@ def init(  # noqa: PLR0913  # one flag a question
     instance: Annotated[
         str | None, _flag("This bot's name in sheets (default: the address' domain).")
     ] = None,
+    server: Annotated[
+        str, _flag("plain, gmail or microsoft365: hosts, ports and login of these are known.")
+    ] = "plain",
     imap_host: Annotated[str | None, _flag("IMAP server (default: imap.DOMAIN).")] = None,
-    imap_port: Annotated[int, _flag("")] = 993,
-    imap_security: Annotated[str, _flag("tls, starttls or none (loopback only).")] = "tls",
+    imap_port: Annotated[int | None, _flag("Default: 993.")] = None,
+    imap_security: Annotated[str | None, _flag("tls (default), starttls or none (loopback only).")] = None,
     smtp_host: Annotated[str | None, _flag("SMTP server (default: smtp.DOMAIN).")] = None,
-    smtp_port: Annotated[int, _flag("")] = 465,
-    smtp_security: Annotated[str, _flag("tls, starttls or none (loopback only).")] = "tls",
+    smtp_port: Annotated[int | None, _flag("Default: 465.")] = None,
+    smtp_security: Annotated[str | None, _flag("tls (default), starttls or none (loopback only).")] = None,
     user: Annotated[str | None, _flag("User name on both servers (default: the address).")] = None,
-    password_file: Annotated[Path | None, _flag("File with the password.")] = None,
+    password_file: Annotated[
+        Path | None, _flag("File with the password (default: mail.password in the new directory).")
+    ] = None,
     token_command: Annotated[str | None, _flag("Command that prints an OAuth2 access token.")] = None,
     ca_file: Annotated[
         Path | None, _flag("CA certificate to trust for both servers (default: the system's).")
@@ -54,6 +60,15 @@ def init(  # noqa: PLR0913  # one flag a question
     ] = None,
     language: Annotated[str, _flag("ja, en or both.")] = "ja",
     officer: Annotated[list[str] | None, _flag("May be repeated.", metavar="ID:NAME:ADDRESS:KEYFILE")] = None,
+    smime_roots: Annotated[
+        Path | None, _flag("Roots (PEM) of officers who bring an S/MIME certificate.")
+    ] = None,
+    smime_crl: Annotated[
+        list[str] | None,
+        _flag("URL or file of a CA's revocation list; may be repeated (default: as certified)."),
+    ] = None,
+    smime_certificate: Annotated[Path | None, _flag("The bot's own S/MIME certificate.")] = None,
+    smime_key: Annotated[Path | None, _flag("Its key.")] = None,
     monitor: Annotated[list[str] | None, _flag("Who gets alarms; may be repeated.")] = None,
     ca_name: Annotated[str | None, _flag("CN of a new CA (default: '<O> CA').")] = None,
     ca_type: Annotated[str, _flag("Key of a new CA: p256, p384, rsa2048, rsa3072, rsa4096.")] = "p384",
@@ -75,41 +90,38 @@ def init(  # noqa: PLR0913  # one flag a question
     else:
         answers = _answers(SimpleNamespace(**flags))
     try:
-        prepared = prepare(directory, answers, now=utc_now(), random=secrets.token_bytes)
+        prepared = prepare(directory, answers, now=utc_now(), random=os.urandom)
     except SetupFault as fault:
         typer.echo(str(fault), err=True)
         raise typer.Exit(1) from fault
     for path in prepared.written:
         typer.echo(f"written: {path}")
-    typer.echo("\nWhat is left to do:")
-    for number, step in enumerate(prepared.to_do, start=1):
+    typer.echo("\nBefore the first application:")
+    for step in prepared.to_do:
+        typer.echo(f"- {step}")
+    typer.echo("\nThe next three steps:")
+    for number, step in enumerate(prepared.next_steps, start=1):
         typer.echo(f"{number}. {step}")
 
 
 def _answers(flags: SimpleNamespace) -> "Answers":
-    from bot.setup.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
+    from bot.setup.answers import Answers, InstitutionAnswers, NewCa
+    from bot.setup.mail_servers import MAIL_SERVERS
 
+    if flags.server not in MAIL_SERVERS:
+        raise typer.BadParameter(f"one of {', '.join(MAIL_SERVERS)}", param_hint="--server")
+    kind = MAIL_SERVERS[flags.server]
     if missing := list(_missing(flags)):
         raise typer.BadParameter(f"with --address, these are needed too: {', '.join(missing)}")
     host = flags.address.rpartition("@")[2]
     domains = tuple(flags.domain or [host])
-
-    def server(kind: str, name: str | None, port: int, security: Any) -> ServerAnswers:
-        return ServerAnswers(
-            host=name or f"{kind}.{host}",
-            port=port,
-            security=security,
-            user=flags.user or flags.address,
-            password_file=flags.password_file and flags.password_file.absolute(),
-            token_command=flags.token_command,
-            ca_file=flags.ca_file and flags.ca_file.absolute(),
-        )
+    officers = tuple(_read_officer(text) for text in flags.officer or [])
 
     return Answers(
         instance=flags.instance or host,
         address=flags.address,
-        imap=server("imap", flags.imap_host, flags.imap_port, flags.imap_security),
-        smtp=server("smtp", flags.smtp_host, flags.smtp_port, flags.smtp_security),
+        imap=_server(flags, "imap", kind),
+        smtp=_server(flags, "smtp", kind),
         public_url=(flags.public_url or f"https://ringi.{host}").rstrip("/"),
         institution=InstitutionAnswers(
             id=flags.institution,
@@ -122,11 +134,36 @@ def _answers(flags: SimpleNamespace) -> "Answers":
             vetted_until=_read_day(flags.vetted_until),
             language=flags.language,
         ),
-        officers=tuple(_read_officer(text) for text in flags.officer or []),
+        officers=officers,
+        smime=_smime(flags, officers),
         ca=_existing_ca(flags) or NewCa(flags.ca_name or f"{flags.organization} CA"[:64], flags.ca_type),
         name=flags.name,
         web_port=flags.web_port,
         monitors=tuple(flags.monitor or []),
+        mail_server=kind,
+    )
+
+
+def _server(flags: SimpleNamespace, what: str, kind: "MailServer") -> "ServerAnswers":
+    from bot.setup.answers import ServerAnswers
+    from bot.setup.mail_servers import TOKEN_COMMAND
+
+    door = kind.imap if what == "imap" else kind.smtp
+    user = flags.user or flags.address
+    token_command, password_file = flags.token_command, flags.password_file and flags.password_file.absolute()
+    if not token_command and not password_file:
+        if kind.oauth2:
+            token_command = f"{TOKEN_COMMAND} {user}"
+        else:
+            password_file = Path("mail.password")
+    return ServerAnswers(
+        host=getattr(flags, f"{what}_host") or door.host or f"{what}.{flags.address.rpartition('@')[2]}",
+        port=getattr(flags, f"{what}_port") or door.port,
+        security=getattr(flags, f"{what}_security") or door.security,
+        user=user,
+        password_file=password_file,
+        token_command=token_command,
+        ca_file=flags.ca_file and flags.ca_file.absolute(),
     )
 
 
@@ -135,8 +172,6 @@ def _missing(flags: SimpleNamespace) -> Iterator[str]:
     for flag in ("institution", "institution_name", "organization", "state", "locality", "officer"):
         if not getattr(flags, flag):
             yield f"--{flag.replace('_', '-')}"
-    if not flags.password_file and not flags.token_command:
-        yield "--password-file or --token-command"
 
 
 def _read_day(text: str | None) -> date | None:
@@ -154,6 +189,19 @@ def _read_officer(text: str) -> "OfficerAnswers":
         raise typer.BadParameter(f"{text!r} is not ID:NAME:ADDRESS:KEYFILE", param_hint="--officer")
     identifier, name, address, key_file = parts
     return OfficerAnswers(identifier, name, address, Path(key_file).expanduser())
+
+
+def _smime(flags: SimpleNamespace, officers: "tuple[OfficerAnswers, ...]") -> "SmimeAnswers | None":
+    from bot.setup.answers import SmimeAnswers
+    from bot.setup.officer_key import crl_urls, read_source
+
+    if flags.smime_roots is None:
+        return None
+    if bool(flags.smime_certificate) != bool(flags.smime_key):
+        raise typer.BadParameter("a certificate and its key go together", param_hint="--smime-key")
+    own = (flags.smime_certificate, flags.smime_key)
+    sources = tuple(map(read_source, flags.smime_crl or ())) or crl_urls(o.key_file for o in officers)
+    return SmimeAnswers(flags.smime_roots, sources, *(path and path.absolute() for path in own))
 
 
 def _existing_ca(flags: SimpleNamespace) -> "OwnCa | None":

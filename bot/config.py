@@ -9,10 +9,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from bot.ca.token_uri import read_token_uri
 from bot.toml_file import load_toml
 from handlers.context import Desk
 from handlers.rules.profile import DEFAULT_PROFILES, Profile
 from handlers.rules.register import Address
+from handlers.rules.scheme import Scheme
 
 Security = Literal["tls", "starttls", "none"]
 NotDownloadedDays = Annotated[int, Field(ge=1, le=365)]
@@ -103,10 +105,46 @@ class OpenPGP(_Strict):
     gpg: str = "gpg"
 
 
-class Ca(_Strict):
-    """The local CA. `passphrase_file` opens the key file; `credential` names a systemd credential instead."""
+class Smime(_Strict):
+    """S/MIME: whom we trust to vouch for officers' keys, and the certificate our own mails are signed with.
 
-    key: Path
+    `ca_file`: the roots, PEM, and nothing else is trusted. `crl_sources`: http(s) URLs or files, one for each CA.
+    """
+
+    ca_file: Path
+    crl: Literal["require", "soft-fail"] = "require"
+    crl_sources: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    crl_dir: Path = Path("state/crls")
+    email_protection: Literal["require", "absent-allowed"] = "require"
+    certificate: Path | None = None  # ours; without it officers who use S/MIME get unsigned mails
+    key: Path | None = None
+    chain: Path | None = None  # what stands between ours and its root
+    passphrase_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _key_goes_with_certificate(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        return self
+
+
+class Signer(_Strict):
+    """The process that holds the CA's key. `start`: `ringi run` starts it; false: something else does (systemd)."""
+
+    socket: Path = Path("state/signer.sock")
+    ledger: Path = Path("state/signer.db")
+    start: bool = True
+    timeout: Annotated[int, Field(ge=1, le=600)] = 120  # seconds for any one answer
+
+
+class Ca(_Strict):
+    """The local CA. Its key lies in a file, or in a token (`pkcs11`, a URI of RFC 7512).
+
+    `passphrase_file` opens the key file, or holds the token's PIN; `credential` names a systemd credential instead.
+    """
+
+    key: Path | None = None
+    pkcs11: str | None = None
     certificate: Path
     chain: Path | None = None  # certificates above ours, PEM, in order
     passphrase_file: Path | None = None
@@ -115,6 +153,23 @@ class Ca(_Strict):
     issuer_url: str | None = None  # AIA caIssuers
     ocsp_url: str | None = None
     crl_days: Annotated[int, Field(ge=1, le=365)] = 7  # nextUpdate; a new list is signed at half of it
+    crl_minutes: Annotated[int, Field(ge=0, le=30)] = 0  # between two lists, but for compromised keys
+    lint: Literal["off", "warn", "block"] = (
+        "off"  # what is to be signed, by the rules of its kind; public: block
+    )
+
+    @field_validator("pkcs11")
+    @classmethod
+    def _is_understood(cls, uri: str | None) -> str | None:
+        if uri is not None:
+            read_token_uri(uri)
+        return uri
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.key is None) == (self.pkcs11 is None):
+            raise ValueError("give key (a file) or pkcs11 (a token), one of them")
+        return self
 
 
 class Web(_Strict):
@@ -125,6 +180,7 @@ class Web(_Strict):
     port: Annotated[int, Field(ge=0, le=65535)] = 8025
     repeat_minutes: Annotated[int, Field(ge=0, le=1440)] = 10  # how long a used URL still answers its user
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
+    metrics_port: Port | None = None  # of 127.0.0.1, beside the page's own; None: no metrics
 
 
 class Whois(_Strict):
@@ -135,6 +191,14 @@ class Whois(_Strict):
     port: Port = 43
     timeout: Annotated[int, Field(ge=1, le=60)] = 20  # seconds for a domain, with all tries
     cache_hours: Annotated[int, Field(ge=0, le=24)] = 1  # how long a good answer holds
+
+
+class Alarms(_Strict):
+    """When the monitors are told of what is wrong. `mark`: notes that the store can't be written; a folder of ours."""
+
+    down_minutes: Annotated[int, Field(ge=0, le=1440)] = 15
+    disk_free_mb: Annotated[int, Field(ge=1)] = 1024
+    mark: Path = Path("state/store.alarm")
 
 
 class Log(_Strict):
@@ -149,23 +213,30 @@ class Config(_Strict):
     address: Address
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "Ringi"
     register_dir: Path = Path("register")
+    blocked_keys: Path | None = None  # SHA-256 of public keys that are refused, one a line
     monitors: tuple[Address, ...] = ()
     max_rows: Annotated[int, Field(ge=1, le=10_000)] = 99
     strict_jisx0208: bool = False
     lapse_working_days: Annotated[int, Field(ge=1, le=90)] = 10
     hold_days: Annotated[int, Field(ge=1, le=365)] = 30
     not_downloaded_days: tuple[NotDownloadedDays, NotDownloadedDays] = (7, 14)  # the applicant, the officers
+    batch_hour: Annotated[int, Field(ge=0, le=23)] = 8  # when officers get all that is open in one mail
+    digest_hour: Annotated[int, Field(ge=0, le=23)] = 7  # when the monitors get the day's digest
     expiry_mails_per_day: Annotated[int, Field(ge=1, le=1000)] = 20  # to one address
+    mails_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200  # of one sender, unsigned
     holidays: tuple[date, ...] = ()
     utc_offset_hours: Annotated[int, Field(ge=-12, le=14)] = 9
     timestamp_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")] | None = None
     imap: Imap
     smtp: Smtp
     store: Store = Store()
-    openpgp: OpenPGP
+    openpgp: OpenPGP | None = None
+    smime: Smime | None = None
     ca: Ca
+    signer: Signer = Signer()
     web: Web
     whois: Whois = Whois()
+    alarms: Alarms = Alarms()
     log: Log = Log()
     profile: Annotated[tuple[Profile, ...], Field(min_length=1)] = DEFAULT_PROFILES
 
@@ -175,6 +246,18 @@ class Config(_Strict):
         if len({p.id for p in profiles}) != len(profiles):
             raise ValueError("two profiles have the same id")
         return profiles
+
+    @model_validator(mode="after")
+    def _some_system_is_served(self) -> Self:
+        if self.openpgp is None and self.smime is None:
+            raise ValueError("give [openpgp], [smime] or both: officers must be able to sign")
+        return self
+
+    @property
+    def schemes(self) -> frozenset[Scheme]:
+        """By which systems officers may sign here."""
+        served = ((Scheme.OPENPGP, self.openpgp), (Scheme.SMIME, self.smime))
+        return frozenset(scheme for scheme, settings in served if settings)
 
     def desk(self) -> Desk:
         """The part of the configuration that decisions depend on."""
@@ -189,7 +272,11 @@ class Config(_Strict):
             lapse_working_days=self.lapse_working_days,
             hold_days=self.hold_days,
             not_downloaded_days=self.not_downloaded_days,
+            batch_hour=self.batch_hour,
+            down_minutes=self.alarms.down_minutes,
+            digest_hour=self.digest_hour,
             expiry_mails_per_day=self.expiry_mails_per_day,
+            mails_per_day=self.mails_per_day,
             repeat_minutes=self.web.repeat_minutes,
             holidays=frozenset(self.holidays),
             utc_offset_hours=self.utc_offset_hours,
@@ -216,6 +303,10 @@ def _with_absolute_paths(config: Config, base: Path) -> Config:
         return changes
 
     config = config.model_copy(update=resolve(config))
+    if config.smime:
+        sources = (one if "://" in one else str(base / one) for one in config.smime.crl_sources)
+        smime = config.smime.model_copy(update={"crl_sources": tuple(sources)})
+        config = config.model_copy(update={"smime": smime})
     prefix = "sqlite:///"
     url = config.store.url
     if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix + ":memory:":
@@ -249,7 +340,7 @@ def run_for_secret(command: str, seconds: int) -> str:
 
 
 def read_passphrase(ca: Ca) -> str | None:
-    """What opens the CA's key file: from a file, from a systemd credential, or nothing for an open key."""
+    """What opens the CA's key file or token: from a file, from a systemd credential, or nothing for an open key."""
     if ca.credential:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:

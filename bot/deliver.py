@@ -6,30 +6,41 @@ aiosmtplib raises the same exceptions before and after a server has taken a mail
 import asyncio
 import re
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import aiosmtplib
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bot.config import SecretFault, Smtp
+from bot.holder import this_process
+from bot.logs import about
 from bot.tls import TrustFault, client_context, trust_advice
 from store import outbox
 from store.states import OutboxState
 from store.tables import Outgoing
-from store.transaction import reading, writing
+from store.transaction import marking, reading, writing
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
 
 # how long the whole outbox waits for a server that cannot be used; a refused password must not lock the account
 _PAUSE = timedelta(minutes=1)
 _PAUSE_FOR_A_PERSON = timedelta(minutes=10)
 _BURST = 50  # mails over one connection
-_FAREWELL = 2.0  # seconds that a server has to answer QUIT
+_ANSWERS = 6  # that are waited for over one mail, at most
+# how long, and how often, the store is asked to take what a server said
+_SETTLE_SECONDS, _SETTLE_PAUSE = 60.0, 1.0
+_FRUITLESS = 2  # so many connections in a row that a server ends without a word: it does so with every mail
+_FAREWELL = 2.0  # seconds that a server has to answer RSET and QUIT
 _AUTHENTICATION_REQUIRED = 530
 
 
@@ -75,9 +86,10 @@ def deliver_due(
     on_failed: Callable[[Session, Outgoing], None] | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> DeliveryReport:
-    """Send what is due, a burst over one connection, with `sender` in the envelope. Call it under the round's lease.
+    """Send what is due, a burst over one connection, with `sender` in the envelope.
 
-    Each mail: SENDING is committed, the bytes go out, the outcome is committed. `on_failed` runs in the transaction
+    Each mail: SENDING is committed, the bytes go out, the outcome is committed, a yes together with the next mail's
+    SENDING. `on_failed` runs in the transaction
     that marks a mail FAILED. `rng` gives jitter in [0, 1). A server that cannot be used is no exception: what is due
     waits, and the report says why. `is_wanted` is asked before each mail: False ends the burst.
     """
@@ -97,8 +109,32 @@ def probe_smtp(settings: Smtp) -> None:
     asyncio.run(probe())
 
 
+def send_now(settings: Smtp, sender: str, mails: Sequence[tuple[str, bytes]]) -> str | None:
+    """Send without the outbox, where nothing can be written: recipient and mail. Why none of them left, or None."""
+
+    async def send() -> str | None:
+        client = await _connect(settings)
+        outcomes = [await _submit(client, sender, recipient, data) for recipient, data in mails]
+        await _say_goodbye(client)
+        for (recipient, _), outcome in zip(mails, outcomes, strict=True):
+            _log.info("mail_" + outcome.state, recipient=recipient, error=outcome.error)
+        if any(outcome.state is OutboxState.SENT for outcome in outcomes):
+            return None
+        return outcomes[0].error or "refused"
+
+    if not mails:
+        return None
+    try:
+        return asyncio.run(send())
+    except SmtpFault as fault:
+        return str(fault)
+
+
 @dataclass(frozen=True)
 class _Burst:
+    """`taken`: the mail that a server has just said yes to, until that is written down: with the beginning of the next
+    one, which saves a commit (a disk's flush) a mail, or by itself where nothing follows at once."""
+
     engine: Engine
     settings: Smtp
     sender: str
@@ -106,53 +142,131 @@ class _Burst:
     rng: Callable[[], float]
     on_failed: Callable[[Session, Outgoing], None] | None
     is_wanted: Callable[[], bool]
+    taken: list[Outgoing] = field(default_factory=list)
+    ended: Counter[OutboxState] = field(default_factory=Counter)
 
     async def send_all(self, ids: Sequence[int]) -> DeliveryReport:
-        ended: Counter[OutboxState] = Counter()
+        # a client forgets its connection when the server hangs up, and a fault of ours ends the burst anywhere
+        lines: list[asyncio.BaseTransport | None] = []
+        try:
+            return await self._send_each(ids, lines)
+        finally:
+            for line in lines:
+                await _hang_up(line)
+
+    async def _send_each(
+        self, ids: Sequence[int], lines: list[asyncio.BaseTransport | None]
+    ) -> DeliveryReport:
+        """`lines`: gets every connection that is made."""
         client: aiosmtplib.SMTP | None = None
+        fruitless = 0  # connections in a row over which nothing was decided
         fault: SmtpFault | None = None
-        for place, id in enumerate(ids):
-            if not self.is_wanted():
-                break
-            try:
-                # a server may end the connection after so many mails; the next one gets a new connection
-                if client is None or not client.is_connected:
-                    client = await _connect(self.settings)
-                await self._send(client, id, ended)
-            except SmtpFault as raised:
-                fault = raised
-                self._postpone(ids[place:], fault)
-                break
+        try:
+            for place, id in enumerate(ids):
+                if not self.is_wanted():
+                    break
+                try:
+                    # a server may end the connection after so many mails; the next one gets a new connection
+                    if client is None or not client.is_connected:
+                        await self._write_down()
+                        client = await _connect(self.settings)
+                        lines.append(client.transport)
+                    outcome = await self._send(client, id)
+                    fruitless = fruitless + 1 if _was_hung_up_on(client, outcome) else 0
+                    if outcome.is_about_us or fruitless == _FRUITLESS:
+                        raise SmtpFault(outcome.error, temporary=not outcome.is_final)
+                except SmtpFault as raised:
+                    fault = raised
+                    self._postpone(ids[place:], fault)
+                    break
+        finally:
+            await self._write_down()
         if client is not None:
             await _say_goodbye(client)
         return DeliveryReport(
-            ended[OutboxState.SENT],
-            ended[OutboxState.RETRY],
-            ended[OutboxState.UNKNOWN],
-            ended[OutboxState.FAILED],
+            self.ended[OutboxState.SENT],
+            self.ended[OutboxState.RETRY],
+            self.ended[OutboxState.UNKNOWN],
+            self.ended[OutboxState.FAILED],
             str(fault) if fault else None,
         )
 
-    async def _send(self, client: aiosmtplib.SMTP, id: int, ended: Counter[OutboxState]) -> None:
-        """Nothing happens if another process was faster. Raises `SmtpFault` after the mail waits again."""
-        with writing(self.engine) as session:
-            outgoing = outbox.begin(session, id, self.now())
-            if outgoing is None:
-                return
-            recipient, data = outgoing.recipient, outgoing.data
-        outcome = await _submit(client, self.sender, recipient, data)
-        with writing(self.engine) as session:
-            marked = self._mark(session, id, outcome)
-        _log.info("mail_" + marked.state, id=id, message_id=marked.message_id, error=marked.error)
-        ended[marked.state] += 1
-        if outcome.is_about_us:
-            raise SmtpFault(outcome.error, temporary=not outcome.is_final)
+    async def _send(self, client: aiosmtplib.SMTP, id: int) -> _Outcome:
+        """What became of it; nothing happens if another process was faster."""
+        outgoing = await self._begin(id)
+        if outgoing is None:
+            return _Outcome(OutboxState.SENDING)
+        with about(outgoing=id, number=outgoing.number):
+            outcome = await _submit(client, self.sender, outgoing.recipient, outgoing.data)
+            if outcome.state is OutboxState.SENT:
+                self.taken.append(outgoing)
+            else:
+                marked = await self._settle(lambda session: self._mark(session, id, outcome), outcome.state)
+                self._tell(marked)
+        return outcome
+
+    async def _begin(self, id: int) -> Outgoing | None:
+        """SENDING is committed before the first byte goes out."""
+        lasts = timedelta(seconds=_ANSWERS * self.settings.timeout)
+
+        def begin(session: Session) -> Outgoing | None:
+            self._mark_taken(session)
+            return outbox.begin(session, id, self.now(), this_process(), lasts)
+
+        if not self.taken:
+            with marking(self.engine) as session:
+                return begin(session)
+        outgoing = await self._settle(begin, OutboxState.SENT, marking)
+        self._forget_taken()
+        return outgoing
+
+    async def _write_down(self) -> None:
+        if self.taken:
+            await self._settle(self._mark_taken, OutboxState.SENT, marking)
+            self._forget_taken()
+
+    def _mark_taken(self, session: Session) -> None:
+        self.taken[:] = [outbox.mark_sent(session, outgoing.id, self.now()) for outgoing in self.taken]
+
+    def _forget_taken(self) -> None:
+        for outgoing in self.taken:
+            with about(outgoing=outgoing.id, number=outgoing.number):
+                self._tell(outgoing)
+        self.taken.clear()
+
+    def _tell(self, marked: Outgoing) -> None:
+        self.ended[marked.state] += 1
+        _log.info(
+            "mail_" + marked.state,
+            template=marked.template,
+            message_id=marked.message_id,
+            error=marked.error,
+        )
+
+    async def _settle(
+        self,
+        write: Callable[[Session], _T],
+        state: OutboxState,
+        transaction: Callable[[Engine], AbstractContextManager[Session]] = writing,
+    ) -> _T:
+        """Write down what the server said: if we forgot it, the mail would go out again. So a database that is just
+        being restarted is waited for."""
+        end = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                with transaction(self.engine) as session:
+                    return write(session)
+            except OperationalError as fault:
+                # a mail that failed only asks for more: nothing is sent twice
+                if state is OutboxState.FAILED or time.monotonic() > end:
+                    self.taken.clear()
+                    raise
+                _log.warning("unsettled", state=state, error=str(fault.orig))
+                await asyncio.sleep(_SETTLE_PAUSE)
 
     def _mark(self, session: Session, id: int, outcome: _Outcome) -> Outgoing:
         now = self.now()
         match outcome.state:
-            case OutboxState.SENT:
-                return outbox.mark_sent(session, id, now)
             case OutboxState.RETRY:
                 marked = outbox.mark_retry(session, id, now, outcome.error, self.rng())
             case OutboxState.UNKNOWN:
@@ -198,28 +312,35 @@ def _refused_sender(error: Exception) -> _Outcome:
     text = f"the sender was refused: {_text(error)}"
     # a refusal of MAIL says nothing of this mail and holds for the others too
     is_refusal = isinstance(error, aiosmtplib.SMTPResponseException)
-    return _Outcome(OutboxState.RETRY, text, is_about_us=is_refusal, is_final=_is_final(error))
+    return _Outcome(
+        OutboxState.RETRY, text, is_about_us=is_refusal or _is_silence(error), is_final=_is_final(error)
+    )
 
 
 def _refused_recipient(error: Exception) -> _Outcome:
     if getattr(error, "code", None) == _AUTHENTICATION_REQUIRED:
         text = f"the server wants a login: {_text(error)}"
         return _Outcome(OutboxState.RETRY, text, is_about_us=True, is_final=True)
-    return _Outcome(OutboxState.FAILED if _is_final(error) else OutboxState.RETRY, _text(error))
+    state = OutboxState.FAILED if _is_final(error) else OutboxState.RETRY
+    return _Outcome(state, _text(error), is_about_us=_is_silence(error))
 
 
 def _refused_data(error: Exception) -> _Outcome:
     if isinstance(error, aiosmtplib.SMTPDataError) and 400 <= error.code <= 599:
         return _Outcome(OutboxState.FAILED if _is_final(error) else OutboxState.RETRY, _text(error))
     # no answer, or one that is neither yes nor no: the server may have taken the mail
-    return _Outcome(OutboxState.UNKNOWN, _text(error))
+    return _Outcome(OutboxState.UNKNOWN, _text(error), is_about_us=_is_silence(error))
+
+
+def _was_hung_up_on(client: aiosmtplib.SMTP, outcome: _Outcome) -> bool:
+    return not client.is_connected and outcome.state in (OutboxState.RETRY, OutboxState.UNKNOWN)
 
 
 async def _after(client: aiosmtplib.SMTP, outcome: _Outcome) -> _Outcome:
     """Make the connection ready for the next mail, or end it."""
     try:
         if client.is_connected:
-            await client.rset()
+            await client.rset(timeout=_FAREWELL)
     except (aiosmtplib.SMTPException, OSError):
         client.close()
     return outcome
@@ -250,6 +371,7 @@ async def _connect(settings: Smtp) -> aiosmtplib.SMTP:
 
 
 async def _log_in(client: aiosmtplib.SMTP, settings: Smtp) -> None:
+    transport = client.transport  # the client forgets it where a server is silent
     try:
         secret = settings.secret()
         if settings.token_command:
@@ -257,13 +379,13 @@ async def _log_in(client: aiosmtplib.SMTP, settings: Smtp) -> None:
         else:
             await client.login(settings.user, secret)
     except (aiosmtplib.SMTPException, OSError) as error:
-        await _hang_up(client.transport)
+        await _hang_up(transport)
         # the next login runs token_command anew, and the token may just have ended
         temporary = bool(settings.token_command) or not _is_final(error)
         text = f"{settings.host}:{settings.port}: login as {settings.user} failed: {_text(error)}"
         raise SmtpFault(text, temporary=temporary) from error
     except SecretFault as fault:
-        await _hang_up(client.transport)
+        await _hang_up(transport)
         raise SmtpFault(str(fault), temporary=fault.temporary) from fault
 
 
@@ -289,6 +411,11 @@ def _is_final(error: Exception) -> bool:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return 500 <= error.code <= 599
     return not isinstance(error, OSError)
+
+
+def _is_silence(error: Exception) -> bool:
+    """A server that lets one mail wait lets the next wait as long, and a late answer would be taken for another's."""
+    return isinstance(error, TimeoutError)
 
 
 def _text(error: Exception) -> str:

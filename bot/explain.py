@@ -1,6 +1,7 @@
 """What the bot would make of a mail or a TSV file, and why: the service's own code, with every effect rolled back."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -9,15 +10,20 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from bot.config import Config
+from bot.mime.read import read_mail
+from bot.smime.keys import SmimeFault
+from bot.verified import MailFault
 from bot.wiring import Judge, utc_now
 from handlers.dispatch import handle
 from handlers.handled import Handled
-from handlers.incoming import IncomingMail, MailKey
-from handlers.judge_rows import judge_rows
+from handlers.incoming import IncomingMail, MailKey, Scheme
+from handlers.judge_rows import AnyRow, judge_rows
+from handlers.rules.contact_update import CheckedContact, check_contact_rows
+from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution
 from handlers.rules.row_errors import RowError
 from handlers.rules.tsv import read_tsv
-from store.states import Kind
+from store.states import Filed, Kind
 from store.tables import Base
 from store.transaction import open_store, reading
 
@@ -36,6 +42,8 @@ class Explanation:
     def signature_state(self) -> str:
         if self.mail.signature is not None:
             return "good"
+        if self.mail.signature_fault is Reason.CRL_STALE:
+            return "waits"
         return "refused" if self.mail.signature_fault is not None else "none"
 
     def as_json(self) -> dict[str, object]:
@@ -70,9 +78,24 @@ def explain_mail(judge: Judge, path: Path, at: datetime | None) -> Explanation:
     """`at`: when our server would have received it; default: the topmost Received date, else now."""
     raw = path.read_bytes()
     received_at = at or _received_date(raw) or utc_now()
-    mail = judge.authority.reader.read(raw, _NOWHERE, received_at)
+    try:
+        mail = judge.authority.reader.read(raw, _NOWHERE, received_at)
+    except SmimeFault:
+        # the service leaves such a mail where it is until a fresh revocation list is there
+        return _unjudged(
+            judge, path, received_at, Scheme.SMIME, Handled("waits", Reason.CRL_STALE, Filed.DONE)
+        )
+    except MailFault:
+        handled = Handled("crashed", Reason.CRASHED, Filed.QUARANTINE)
+        return _unjudged(judge, path, received_at, Scheme.OPENPGP, handled)
     with reading(judge.engine) as session:
         handled = handle(mail, judge.context(session, received_at))
+    return Explanation(str(path), mail, handled)
+
+
+def _unjudged(judge: Judge, path: Path, at: datetime, scheme: Scheme, handled: Handled) -> Explanation:
+    mail = read_mail(path.read_bytes(), _NOWHERE, at, authserv_id=judge.config.imap.authserv_id)
+    mail = replace(mail, signature_fault=handled.reason, signature_scheme=scheme)
     return Explanation(str(path), mail, handled)
 
 
@@ -93,7 +116,7 @@ def _received_date(raw: bytes) -> datetime | None:
 
 @dataclass(frozen=True)
 class FileReport:
-    """What `ringi check-tsv` prints: every row with every error."""
+    """What `ringi tsv check` prints: every row with every error."""
 
     file: str
     file_errors: tuple[RowError, ...]
@@ -121,11 +144,22 @@ class FileReport:
         return found
 
 
-def check_file(judge: Judge, path: Path, kind: Kind, institution: Institution) -> FileReport:
+def check_file(judge: Judge, path: Path, kind: Kind | None, institution: Institution) -> FileReport:
     """Check a TSV as if it had been mailed for this institution now."""
+    return check_bytes(judge, path.read_bytes(), path.name, kind, institution)
+
+
+def check_bytes(
+    judge: Judge, data: bytes, name: str, kind: Kind | None, institution: Institution
+) -> FileReport:
+    """`kind` None: a change of contacts, whose certificates an officer's signed mail alone has looked up."""
     with reading(judge.engine) as session:
         ctx = judge.context(session)
-        file = read_tsv(path.read_bytes(), path.name, max_rows=ctx.desk.max_rows)
-        checked = judge_rows(ctx, institution, kind, file) if not file.errors else ()
+        file = read_tsv(data, name, max_rows=ctx.desk.max_rows)
+        checked: Sequence[AnyRow | CheckedContact] = ()
+        if not file.errors:
+            checked = (
+                check_contact_rows(file.rows) if kind is None else judge_rows(ctx, institution, kind, file)
+            )
     rows = tuple((row.row.seq, row.errors, row.warnings) for row in checked)
-    return FileReport(str(path), file.errors, rows)
+    return FileReport(name, file.errors, rows)

@@ -19,13 +19,20 @@ class Post:
     random: Callable[[int], bytes]
     domain: str
 
+    def write(self, notices: Iterable[Notice], now: datetime) -> list[tuple[str, bytes]]:
+        """Recipient and mail, for what must leave without the store: no journal is named, for none can be written."""
+        return [
+            (notice.to, self.composer.compose(notice, now=now, message_id=self._new_id(), journal_head=None))
+            for notice in notices
+        ]
+
     def queue(self, session: Session, notices: Iterable[Notice], now: datetime) -> None:
         """Write every notice out, sign it where its reader checks that, and queue it; one row a recipient."""
         head = journal.head(session)
         for notice in notices:
-            message_id = f"<{self.random(16).hex()}@{self.domain}>"
+            message_id = self._new_id()
             data = self.composer.compose(notice, now=now, message_id=message_id, journal_head=head)
-            outbox.enqueue(
+            outgoing = outbox.enqueue(
                 session,
                 recipient=notice.to,
                 template=notice.letter.template,
@@ -34,3 +41,7 @@ class Post:
                 data=data,
                 now=now,
             )
+            outgoing.counted = notice.is_counted
+
+    def _new_id(self) -> str:
+        return f"<{self.random(16).hex()}@{self.domain}>"

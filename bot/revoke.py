@@ -1,155 +1,198 @@
-"""Approved revocations -> the CRL: plan, sign, record. Also keeps the list fresh (RFC 5280 5.1.2.5).
+"""Approved revocations -> the CRL: plan, ask the signer, record. Also fetches a fresh list when one is due
+(RFC 5280 5.1.2.5).
 
-The list is signed outside any transaction and stored in the same one that calls the certificates revoked: a crash
-before it leaves intents, which the next round puts on a list of its own.
+The signer revokes and signs outside any transaction; list and states are stored in one: nobody hears of a revocation
+that relying parties can't see. A crash before it leaves intents, and the signer answers the same again.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from bot.ca.protocol import Ca, CaFault, Revoked
+from bot.ca.protocol import CaFault, Revoked
 from bot.post import Post
-from bot.prove import prove
+from bot.prove import prove_each
 from bot.reading import Reader
+from bot.shares import CA_SECONDS, REVOCATIONS, Shares
+from bot.signer.client import SignerClient
+from bot.signer.gather import gather
+from bot.signer.messages import Evidence
 from handlers import revoke
-from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.frozen import digest
 from handlers.issue import fail
-from handlers.rules.row_errors import RowError
-from store import applications, crls, journal, meta
-from store.states import Kind
+from handlers.rules.row_errors import Code, RowError, row_error
+from store import applications, crls, journal
+from store.states import EntryState, Kind
 from store.tables import Application, Crl, Entry
 from store.transaction import reading, writing
 
 log = structlog.get_logger()
 _APPLICATIONS_AT_ONCE = 20
-_Orders = Sequence[tuple[Entry, Revoked | tuple[RowError, ...]]]
+_Answer = Revoked | tuple[RowError, ...]
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A list to be signed."""
+class Question:
+    """One application's committed intents. `rows`: SEQ -> the entry's id. `faults`: rows that are not asked for."""
 
-    number: int
-    this_update: datetime
-    next_update: datetime
-    revoked: tuple[Revoked, ...]
+    number: str
+    evidence: Evidence | None
+    rows: dict[int, int]
+    faults: dict[int, tuple[RowError, ...]]
+
+
+@dataclass(frozen=True)
+class News:
+    """What the signer said. `answers`: by the entry's id. `der`: a list that we don't have yet."""
+
+    answers: tuple[tuple[int, _Answer], ...]
+    der: bytes | None
 
 
 @dataclass(frozen=True)
 class Revoker:
-    """`crl_days`: how long a list holds."""
-
     engine: Engine
-    ca: Ca
+    signer: SignerClient
     post: Post
     reader: Callable[[], Reader]
     context: Callable[[Session], Context]
-    crl_days: int
+    shares: Shares
+    between: timedelta = timedelta(0)  # the least time between two lists
 
     def revoke_all(self, is_wanted: Callable[[], bool]) -> int:
-        """Revoke what is approved, and what a crash left half done; returns how many certificates. Signs a new list
-        also when there is none yet or less than half of the newest one's time is left."""
-        while is_wanted() and self._plan():
-            pass
-        return self._publish() if is_wanted() else 0
+        """Revoke what is approved, and what a crash left half done; returns how many certificates. Takes a new list
+        also when there is none yet or the signer made one."""
+        with self.shares.taken((REVOCATIONS,), CA_SECONDS) as mine:
+            if not mine:
+                # there is one list: another process is at it
+                return 0
+            if self._gathers():
+                return 0
+            planned: set[str] = set()
+            while is_wanted() and self._plan(planned):
+                pass
+            return self._publish() if is_wanted() else 0
 
-    def _plan(self) -> bool:
-        """Commit the intents for some applications; False if nothing was waiting."""
-        with reading(self.engine) as session:
-            waiting = applications.with_approved_entries(session, _APPLICATIONS_AT_ONCE, (Kind.REVOKE,))
-            proven = {a.number: prove(session, a, self.reader()) for a in waiting}
-        if not proven:
+    def _gathers(self) -> bool:
+        """Whether the newest list is too young for another. Nothing waits with a compromised key."""
+        if not self.between:
             return False
+        with reading(self.engine) as session:
+            newest, now = crls.newest_times(session), self.context(session).now
+            is_young = newest is not None and newest.this_update <= now < newest.this_update + self.between
+            return is_young and not crls.is_key_compromised(session)
+
+    def _plan(self, planned: set[str]) -> bool:
+        """Commit the intents for some applications and add those to `planned`; False if there was no other."""
+        with reading(self.engine) as session:
+            waiting = applications.with_approved_entries(
+                session, _APPLICATIONS_AT_ONCE, (Kind.REVOKE,), planned
+            )
+            proven = prove_each(session, waiting, self.reader())
+        if not waiting:
+            return False
+        planned.update(a.number for a in waiting)
         with writing(self.engine) as session:
             ctx = self.context(session)
             for number, rows in proven.items():
                 application = session.get_one(Application, number)
-                self.post.queue(session, revoke.plan(ctx, application, rows, self.ca.issuer), ctx.now)
+                self.post.queue(session, revoke.plan(ctx, application, rows, self.signer.issuer), ctx.now)
         return True
 
     def _publish(self) -> int:
-        """Sign a list if there is a reason to, and record it with what it revokes."""
+        """Have the signer revoke what is intended, and record it with the list that shows it."""
         with reading(self.engine) as session:
-            ctx = self.context(session)
-            found = {e.number: e.application for e in crls.intended_revocations(session)}
-            proven = {number: prove(session, a, self.reader()) for number, a in found.items()}
-            orders = revoke.orders_for(ctx, proven, self.ca.issuer)
-            draft = self._draft(ctx, [order for _, order in orders if isinstance(order, Revoked)])
-        der = self._sign(draft) if draft else None
-        if der is None and not any(isinstance(order, tuple) for _, order in orders):
+            questions = questions_of(self.context(session), self.signer.issuer)
+            newest = crls.newest_times(session)
+        news = self.ask(questions, newest.number if newest else 0)
+        if not news.answers and not news.der:
             return 0
         with writing(self.engine) as session:
-            ctx = self.context(session)
-            self._refuse(ctx, orders)
-            return self._record(ctx, draft, der, orders) if draft and der else 0
+            return self._record(self.context(session), news)
 
-    def _draft(self, ctx: Context, new: list[Revoked]) -> _Draft | None:
-        newest = crls.newest(ctx.session)
-        if not new and newest and not self._is_due(newest, ctx.now):
-            return None
-        holds = timedelta(days=self.crl_days)
-        # an entry stays until a list after the certificate's end has shown it (RFC 5280 3.3), however long we slept
-        ended_since = newest.this_update - holds if newest else None
-        old = crls.revoked_certificates(ctx.session, self.ca.issuer, ended_since)
-        revoked = (*(Revoked(c.serial, c.revoked_at, c.reason) for c in old), *new)
-        return _Draft(newest.number + 1 if newest else 1, ctx.now, ctx.now + holds, revoked)
-
-    def _is_due(self, newest: Crl, now: datetime) -> bool:
-        """Half used up, from a clock that ran ahead, or signed by a key that is no longer ours."""
-        middle = newest.this_update + (newest.next_update - newest.this_update) / 2
-        return now > middle or now < newest.this_update or not self._is_ours(newest)
-
-    def _is_ours(self, newest: Crl) -> bool:
-        key = x509.load_der_x509_certificate(self.ca.chain()[0]).public_key()
-        assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
-        return x509.load_der_x509_crl(newest.der).is_signature_valid(key)
-
-    def _sign(self, draft: _Draft) -> bytes | None:
-        """None: not this time. The rows keep their intents, and the monitors hear of it once a day."""
+    def ask(self, questions: Sequence[Question], known: int) -> News:
+        """No answer to what is tried again in the next round; without a list nothing is called revoked."""
+        answers: list[tuple[int, _Answer]] = [fault for q in questions for fault in q.faults.items()]
+        for question in questions:
+            try:
+                answers += self._ask_one(question)
+            except CaFault as fault:
+                # maybe this one's alone, as a stale list of one officer's CA: the others must not wait for it
+                log.error("signer", number=question.number, temporary=fault.temporary, error=str(fault))
         try:
-            return self.ca.crl(
-                draft.revoked,
-                number=draft.number,
-                this_update=draft.this_update,
-                next_update=draft.next_update,
-            )
+            return News(tuple(answers), self.signer.newest_list(known))
         except CaFault as fault:
-            log.error("crl", number=draft.number, temporary=fault.temporary, error=str(fault))
-            with writing(self.engine) as session:
-                ctx = self.context(session)
-                day = ctx.now.date().isoformat()
-                if meta.find(session, "crl_alarm") != day:
-                    meta.keep(session, "crl_alarm", day)
-                    self.post.queue(session, alarm(ctx, "crl", str(fault)), ctx.now)
-            return None
+            log.error("crl", list=known, temporary=fault.temporary, error=str(fault))
+            refused = tuple((entry, a) for entry, a in answers if isinstance(a, tuple))
+            return News(refused, None)
 
-    def _refuse(self, ctx: Context, orders: _Orders) -> None:
+    def _ask_one(self, question: Question) -> list[tuple[int, _Answer]]:
+        if not question.rows:
+            return []
+        if question.evidence is None:
+            return [(entry, (row_error(Code.TAMPERED),)) for entry in question.rows.values()]
+        found = self.signer.revoke(question.evidence, list(question.rows))
+        return [(entry, found[seq]) for seq, entry in question.rows.items() if seq in found]
+
+    def _record(self, ctx: Context, news: News) -> int:
+        """The list, and what it shows, in one transaction."""
+        number = self._keep(ctx, news.der) if news.der else None
+        if number is None:
+            newest = crls.newest_times(ctx.session)
+            number = newest.number if newest else 0
+        found = [(ctx.session.get_one(Entry, entry), answer) for entry, answer in news.answers]
+        # of two processes that asked, one records
+        found = [(entry, answer) for entry, answer in found if entry.state is EntryState.SIGNING]
+        judged = [(entry, self._judge(ctx, entry, answer)) for entry, answer in found]
+        self._refuse(ctx, [(e, errors) for e, errors in judged if isinstance(errors, tuple)])
+        done = [(entry, revoked) for entry, revoked in judged if isinstance(revoked, Revoked)]
+        self.post.queue(ctx.session, revoke.record(ctx, self.signer.issuer, done, number), ctx.now)
+        for entry, revoked in done:
+            log.info("revoked", number=entry.number, entry=entry.seq, serial=str(revoked.serial))
+        log.info("crl", list=number, revoked=len(done))
+        return len(done)
+
+    def _judge(self, ctx: Context, entry: Entry, answer: _Answer) -> _Answer:
+        if isinstance(answer, tuple):
+            return answer
+        return revoke.find_fault(ctx, entry, self.signer.issuer, answer) or answer
+
+    def _keep(self, ctx: Context, der: bytes) -> int:
+        crl = x509.load_der_x509_crl(der)
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        assert crl.next_update_utc is not None
+        if ctx.session.get(Crl, number) is not None:
+            return number
+        crls.add(ctx.session, number, crl.last_update_utc, crl.next_update_utc, der)
+        facts = {"number": number, "entries": len(crl), "sha256": digest(der)}
+        journal.append(ctx.session, ctx.now, "crl", facts)
+        return number
+
+    def _refuse(self, ctx: Context, refused: Sequence[tuple[Entry, tuple[RowError, ...]]]) -> None:
         """End the rows that may no longer be carried out."""
-        refused = [(e, errors) for e, errors in orders if isinstance(errors, tuple)]
         for number in dict.fromkeys(entry.number for entry, _ in refused):
             errors = {e.seq: found for e, found in refused if e.number == number}
             application = ctx.session.get_one(Application, number)
             entries = [e for e in application.entries if e.seq in errors]
             self.post.queue(ctx.session, fail(ctx, application, entries, errors), ctx.now)
 
-    def _record(self, ctx: Context, draft: _Draft, der: bytes, orders: _Orders) -> int:
-        crls.add(ctx.session, draft.number, draft.this_update, draft.next_update, der)
-        facts = {"number": draft.number, "entries": len(draft.revoked), "sha256": digest(der)}
-        journal.append(ctx.session, ctx.now, "crl", facts)
-        done = [
-            (ctx.session.get_one(Entry, entry.id), order)
-            for entry, order in orders
-            if isinstance(order, Revoked)
-        ]
-        self.post.queue(ctx.session, revoke.record(ctx, self.ca.issuer, done, draft.number), ctx.now)
-        log.info("crl", number=draft.number, entries=len(draft.revoked), revoked=len(done))
-        return len(done)
+
+def questions_of(ctx: Context, issuer: str) -> list[Question]:
+    """Every committed intent, the oldest application first."""
+    found: dict[str, Question] = {}
+    for entry in crls.intended_revocations(ctx.session):
+        if entry.number not in found:
+            evidence = gather(ctx.session, entry.application, ctx.register)
+            found[entry.number] = Question(entry.number, evidence, {}, {})
+        question = found[entry.number]
+        if fault := revoke.find_fault(ctx, entry, issuer):
+            question.faults[entry.id] = fault
+        else:
+            question.rows[entry.seq] = entry.id
+    return list(found.values())

@@ -12,6 +12,7 @@ from bot.compose.words import load_reasons
 if TYPE_CHECKING:
     from bot.doctor.check import Finding
     from bot.explain import Explanation, FileReport
+    from handlers.rules.reasons import Reason
     from handlers.rules.row_errors import RowError
 
 
@@ -30,7 +31,10 @@ def print_file_report(report: "FileReport") -> None:
 
 
 def print_explanation(explanation: "Explanation") -> None:
-    """A few lines a mail; the reason comes with its sentence."""
+    """A few lines a mail; a reason comes with its code, what it means and what its sender should do (docs/reasons.md).
+
+    `because`: the signature's own fault, where the answer has another reason.
+    """
     mail, handled = explanation.mail, explanation.handled
     signed = explanation.signature_state
     if mail.signature is not None:
@@ -39,7 +43,9 @@ def print_explanation(explanation: "Explanation") -> None:
         signed += f" ({mail.signature_fault})"
     _print(explanation.file, "bold")
     _print(f"  taken for: {handled.kind}\n  signature: {signed}\n  decision:  {handled.decision or '-'}")
-    _print(f"  reason:    {handled.reason}: {load_reasons('en')[handled.reason]['what']}")
+    _print_reason("reason:", handled.reason)
+    if mail.signature_fault not in (None, handled.reason):
+        _print_reason("because:", mail.signature_fault)
     if mail.automatic:
         _print(f"  automatic: {mail.automatic}")
 
@@ -51,6 +57,11 @@ def print_findings(findings: Iterable["Finding"]) -> None:
         _print(f"{mark} {finding.part}: {finding.what}", "" if finding.ok else "bold red")
         if finding.mend:
             _print(f"      -> {finding.mend}")
+
+
+def _print_reason(label: str, reason: "Reason") -> None:
+    words = load_reasons("en")[reason]
+    _print(f"  {label:<11}{reason}: {words['what']}\n  {'to do:':<11}{words['todo']}")
 
 
 def _in_words(error: "RowError", mark: str = "") -> str:

@@ -4,12 +4,14 @@ Each is answered once and usefully where there is a person who may be answered, 
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
 from handlers.letters.applicant import ApplicantHelp
+from handlers.letters.monitor import AlarmCode
 from handlers.notices import Notice
 from handlers.officer_answer import Officered, answer_officer, officer_notice
 from handlers.rules.approval import read_decision
@@ -25,6 +27,8 @@ _QUARANTINED = frozenset(
     {Reason.TOO_LARGE, Reason.TOO_COMPLEX, Reason.HEADER_TOO_LARGE, Reason.UNREADABLE, Reason.CRASHED}
 )
 
+_DAY = timedelta(days=1)
+
 
 def is_unreadable(mail: IncomingMail) -> bool:
     return mail.fault is not None
@@ -34,11 +38,11 @@ def answer_unreadable(mail: IncomingMail, ctx: Context) -> Handled:
     """Set aside; the monitors are told, and the sender if a person of ours."""
     fault = mail.fault
     assert fault is not None
-    notices = _answer_somebody(mail, ctx, fault)
+    notices = answer_somebody(mail, ctx, fault)
     if fault not in _QUARANTINED:
         return Handled("unreadable", fault, Filed.REFUSED, notices)
     detail = f"uid {mail.key.uid}, from {mail.sender or 'unknown'}, {len(mail.raw)} bytes read"
-    return Handled("unreadable", fault, Filed.QUARANTINE, (*notices, *alarm(ctx, fault, detail)))
+    return Handled("unreadable", fault, Filed.QUARANTINE, (*notices, *alarm(ctx, AlarmCode(fault), detail)))
 
 
 def holds_private_key(mail: IncomingMail) -> bool:
@@ -51,7 +55,7 @@ def answer_private_key(mail: IncomingMail, ctx: Context) -> Handled:
     reason = Reason.PRIVATE_KEY
     if mail.signature is not None:
         return replace(answer_officer(Officered.of(mail, mail.signature, ctx), reason, None), keep_raw=False)
-    return Handled("private key", reason, Filed.REFUSED, _answer_somebody(mail, ctx, reason), keep_raw=False)
+    return Handled("private key", reason, Filed.REFUSED, answer_somebody(mail, ctx, reason), keep_raw=False)
 
 
 def has_unread_text(mail: IncomingMail) -> bool:
@@ -83,7 +87,7 @@ def answer_refused_signature(mail: IncomingMail, ctx: Context) -> Handled:
         "refused signature",
         mail.signature_fault,
         Filed.REFUSED,
-        _answer_somebody(mail, ctx, mail.signature_fault),
+        answer_somebody(mail, ctx, mail.signature_fault),
     )
 
 
@@ -94,7 +98,11 @@ def is_unsigned_decision(mail: IncomingMail) -> bool:
 
 
 def answer_unsigned_decision(mail: IncomingMail, ctx: Context) -> Handled:
-    notices = _answer_somebody(mail, ctx, Reason.UNSIGNED)
+    """A code without words of decision comes from machines too, which quote our mails: answered once a day."""
+    is_quote = read_decision(mail.text).fault is Reason.NO_DECISION
+    if is_quote and inbox.was_given(ctx.session, mail.sender, Reason.UNSIGNED, ctx.now - _DAY):
+        return Handled("silence", Reason.HELPED_TODAY, Filed.REFUSED)
+    notices = answer_somebody(mail, ctx, Reason.UNSIGNED)
     return Handled("unsigned decision", Reason.UNSIGNED, Filed.REFUSED, notices)
 
 
@@ -104,15 +112,21 @@ def help_sender(mail: IncomingMail, ctx: Context) -> Handled:
         return answer_officer(Officered.of(mail, mail.signature, ctx), Reason.NO_DECISION, None)
     if mail.sender is None or not ctx.register.may_be_answered(mail.sender):
         return Handled("stranger", Reason.STRANGER, Filed.REFUSED)
-    if inbox.was_helped_today(ctx.session, mail.sender, ctx.now):
+    if inbox.was_sent_kind_since(ctx.session, mail.sender, "help", ctx.now - _DAY):
         return Handled("silence", Reason.HELPED_TODAY, Filed.REFUSED)
     reason = Reason.NO_TSV if mail.attachments else Reason.HELP
-    return Handled("help", reason, Filed.REFUSED, _answer_somebody(mail, ctx, reason))
+    return Handled("help", reason, Filed.REFUSED, answer_somebody(mail, ctx, reason))
 
 
-def _answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[Notice, ...]:
+def _refused_owner(mail: IncomingMail, ctx: Context) -> tuple[Institution, Officer] | None:
+    if mail.refused_key is None or mail.signature_scheme is None:
+        return None
+    return ctx.register.officer_with_key(mail.signature_scheme, mail.refused_key)
+
+
+def answer_somebody(mail: IncomingMail, ctx: Context, reason: Reason) -> tuple[Notice, ...]:
     """To the officer whose key or address it is, else to an applicant, else to nobody."""
-    if mail.refused_key and (owner := ctx.register.officer_with_key(mail.refused_key)):
+    if owner := _refused_owner(mail, ctx):
         return (_to_claimed_officer(mail, ctx, owner, reason),)
     if mail.automatic is not None or mail.sender is None:
         return ()

@@ -3,6 +3,7 @@ officers (manual 1-1-2 to 1-1-4)."""
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from handlers.context import Context
@@ -84,12 +85,14 @@ def _judge(found: Found, ctx: Context) -> Handled:
     mail, institution = found.mail, found.institution
     is_dry_run = bool(_DRY_RUN.search(mail.subject))
     before = _corrected(found, ctx)
-    with ctx.session.begin_nested() as correction:
-        # the rows it corrects must not stand in its way, and must stay if it is refused itself
-        is_correction = before is not None and withdraw(ctx, before)
+    is_correction = False
+    # the rows it corrects must not stand in its way, and must stay if it is refused itself
+    with ctx.session.begin_nested() if before else nullcontext() as correction:
+        if before:
+            is_correction = withdraw(ctx, before)
         rows = judge_rows(ctx, institution, found.kind, found.file)
         is_refused = must_stop(institution.error_mode, rows)
-        if is_refused or is_dry_run:
+        if correction and (is_refused or is_dry_run):
             correction.rollback()
     if is_refused:
         refused = _refuse(mail, ctx, found.kind, found.attachment, (), rows)
@@ -170,7 +173,14 @@ def _is_tsv(attachment: Attachment) -> bool:
 
 def _documents(mail: IncomingMail) -> list[Attachment]:
     """Attachments that a person may have meant as the application: not signatures, keys or cards."""
-    skipped = ("application/pgp-", "application/pkcs7-", "application/x-pkcs7-", "text/vcard", "text/html")
+    skipped = (
+        "application/pgp-",
+        "application/pkcs7-",
+        "application/x-pkcs7-",
+        "message/",
+        "text/vcard",
+        "text/html",
+    )
     return [a for a in mail.attachments if a.name and not a.content_type.startswith(skipped)]
 
 

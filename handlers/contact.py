@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from handlers.audience import to_contact
 from handlers.context import Context
+from handlers.decision_faults import signature_fault
 from handlers.handled import Handled
-from handlers.incoming import IncomingMail
+from handlers.incoming import Attachment, IncomingMail
 from handlers.letters.applicant import ApplicantContactChanged, ApplicantRefused
 from handlers.letters.officer import OfficerContactChanged
 from handlers.letters.views import RowOutcome
@@ -22,7 +23,7 @@ from handlers.rules.tsv import read_tsv
 from handlers.take import thread_of
 from handlers.upload import signed_tsvs
 from handlers.views import dn_lines
-from store import certificates, inbox, journal
+from store import applications, certificates, inbox, journal
 from store.states import Filed, Kind
 from store.tables import Certificate
 
@@ -44,11 +45,22 @@ def update_contacts(mail: IncomingMail, ctx: Context) -> Handled:
     files = signed_tsvs(mail)
     if len(files) > 1:
         return answer_officer(who, Reason.SEVERAL_TSV, None)
-    file = read_tsv(files[0].data, files[0].name, max_rows=ctx.desk.max_rows)
+    if fault := signature_fault(who):
+        return answer_officer(who, fault, None)
+    handled = _update(who, files[0])
+    # done or not: a copy of this mail must not bring an old contact back (threats AP1)
+    signed = (who.signature.content.signed_sha256, who.signature.fingerprint)
+    applications.refuse_signature(ctx.session, signed, None, handled.reason, ctx.now)
+    return handled
+
+
+def _update(who: Officered, attachment: Attachment) -> Handled:
+    mail, ctx = who.mail, who.ctx
+    file = read_tsv(attachment.data, attachment.name, max_rows=ctx.desk.max_rows)
     rows = () if file.errors else _judge(who, check_contact_rows(file.rows))
     if file.errors or any(row.errors for row in rows):
         outcomes = tuple(RowOutcome(row.row.seq, row.errors, row.warnings) for row in rows)
-        letter = ApplicantRefused(Kind.ISSUE, files[0].name, file.errors, outcomes, dry_run=False)
+        letter = ApplicantRefused(Kind.ISSUE, attachment.name, file.errors, outcomes, dry_run=False)
         notice = to_officer(who.institution, who.officer, letter, thread=thread_of(mail))
         reason = Reason.FILE_FAULT if file.errors else Reason.ROW_FAULT
         return Handled("contact", reason, Filed.REFUSED, (notice,))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from handlers.rules.key_ends import OfficerKey
 from handlers.rules.profile import DEFAULT_PROFILES, Profile
 from handlers.rules.register import Register
 
@@ -29,7 +30,11 @@ class Desk:
     lapse_working_days: int = 10
     hold_days: int = 30
     not_downloaded_days: tuple[int, int] = (7, 14)  # when the applicant and when the officers are told
+    batch_hour: int = 8  # when officers get all that is open in one mail
+    down_minutes: int = 15  # how long a server may be away before the monitors are told
+    digest_hour: int = 7  # when the monitors get the day's digest
     expiry_mails_per_day: int = 20  # to one address, about certificates that are about to end
+    mails_per_day: int = 200  # of one sender, unsigned, that are looked at
     repeat_minutes: int = 10  # how long a used download URL still answers
     holidays: frozenset[date] = field(default_factory=frozenset)
     whois: Literal["off", "warn", "require"] = "off"  # what a changed registrant does
@@ -42,10 +47,14 @@ class Desk:
 
 @dataclass(frozen=True)
 class Context:
-    """`now`: UTC, aware, whole seconds, read once a mail. `random`: n -> n unguessable bytes."""
+    """`now`: UTC, aware, whole seconds, read once a mail. `random`: n -> n unguessable bytes. `officer_keys`: of
+    the register, those that could sign when it was read. `blocked_keys`: SPKI SHA-256 in hex, for nobody.
+    """
 
     session: Session
     now: datetime
     register: Register
     desk: Desk
     random: Callable[[int], bytes]
+    officer_keys: tuple[OfficerKey, ...] = ()
+    blocked_keys: frozenset[str] = frozenset()

@@ -6,23 +6,53 @@ decide this, in these words, now.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from handlers.ask import ask_officers
+from handlers.clock import resume
 from handlers.context import Context
+from handlers.decision_faults import (
+    countable_rows,
+    judge_rows_of,
+    signature_fault,
+    void_fault,
+    words_fault,
+)
 from handlers.handled import Handled
-from handlers.incoming import IncomingMail, Signature
+from handlers.incoming import IncomingMail
 from handlers.letters.applicant import ApplicantDeclined, ApplicantHeld
 from handlers.letters.officer import OfficerDecided
 from handlers.notices import Notice, to_officer
 from handlers.officer_answer import Officered, answer_officer
+from handlers.refreeze import refreeze_if_changed
 from handlers.rules.approval import DecisionLine, Reading, read_decision
+from handlers.rules.policy import progress
 from handlers.rules.reasons import Reason
-from handlers.rules.sheet import parse_sheet
-from handlers.rules.working_days import add_working_days, end_of_day, local_day, working_days_between
-from handlers.views import last_day, still_needed, view_application
+from handlers.rules.register import Officer
+from handlers.rules.working_days import local_day
+from handlers.views import (
+    approvers_by_row,
+    is_asked_at_once,
+    last_day,
+    officers_in_turn,
+    still_needed,
+    view_application,
+)
 from store import applications, inbox, journal
-from store.states import ApplicationState, EntryState, ErrorMode, Kind, Verb
+from store.states import ApplicationState, EntryState, ErrorMode, Verb
 from store.tables import Application, Approval, Decision, Entry
+
+__all__ = [
+    "Recorded",
+    "carry_out",
+    "decide",
+    "judge_rows_of",
+    "record_decision",
+    "refuse_for_good",
+    "signature_fault",
+    "takes",
+]
 
 _DONE = {
     Verb.APPROVE: Reason.APPROVED,
@@ -50,16 +80,25 @@ def decide(mail: IncomingMail, ctx: Context) -> Handled:
     who = Officered.of(mail, signature, ctx)
     if isinstance(application, Reason):
         return answer_officer(who, application, None)
-    fault = _judge(mail, signature, ctx, application, reading)
+    if application.institution != who.institution.id:
+        refuse_for_good(who, application, Reason.FOREIGN_INSTITUTION)
+        return answer_officer(who, Reason.FOREIGN_INSTITUTION, None)
+    # the register may have changed since the sheet was made and since anybody looked
+    told = refreeze_if_changed(ctx, application) or ()
+    fault = _judge(who, application, reading)
     if fault is not None:
-        signed = signature.content.signed_sha256
-        if fault is not Reason.REPEATED:
-            # whoever keeps a copy must not make it count once a hold is over or the clock was set
-            applications.refuse_signature(ctx.session, signed, application.number, fault, ctx.now)
-        return answer_officer(who, fault, None if fault is Reason.FOREIGN_INSTITUTION else application)
+        refuse_for_good(who, application, fault)
+        return answer_officer(who, fault, application, others=told)
     assert reading.decision is not None
     rows = [e for e in application.entries if reading.decision.covers(e.seq)]
     return carry_out(who, application, reading.decision, rows)
+
+
+def refuse_for_good(who: Officered, application: Application, fault: Reason) -> None:
+    """Whoever keeps a copy must not make it count once a hold is over or the clock was set."""
+    if fault is not Reason.REPEATED:
+        signed = (who.signature.content.signed_sha256, who.signature.fingerprint)
+        applications.refuse_signature(who.ctx.session, signed, application.number, fault, who.ctx.now)
 
 
 def _find(ctx: Context, reading: Reading) -> Application | Reason:
@@ -67,105 +106,57 @@ def _find(ctx: Context, reading: Reading) -> Application | Reason:
         return reading.fault if reading.fault else Reason.NO_CODE
     if len(reading.codes) > 1:
         return Reason.TWO_CODES
-    return applications.find_by_code(ctx.session, reading.codes[0]) or Reason.UNKNOWN_CODE
+    code = reading.codes[0]
+    found = applications.find_by_code(ctx.session, code) or applications.find_by_void_code(ctx.session, code)
+    return found or Reason.UNKNOWN_CODE
 
 
-def _judge(
-    mail: IncomingMail, signature: Signature, ctx: Context, application: Application, reading: Reading
-) -> Reason | None:
+def _judge(who: Officered, application: Application, reading: Reading) -> Reason | None:
     """The first rule that stands against this decision; None if none does."""
-    if application.institution != signature.institution:
-        return Reason.FOREIGN_INSTITUTION
+    if application.code not in reading.codes:
+        return void_fault(application)
     if reading.fault is not None:
         return reading.fault
     decision = reading.decision
     assert decision is not None
-    if applications.is_signature_used(ctx.session, signature.content.signed_sha256):
-        return Reason.REPEATED
-    if applications.was_refused(ctx.session, signature.content.signed_sha256):
-        return Reason.SIGNATURE_REUSED
     return (
-        _judge_words(ctx, application, reading, decision)
-        or _judge_person(signature, ctx, application, decision)
-        or _judge_moment(mail, signature, ctx, application, decision)
+        signature_fault(who)
+        or words_fault(who.ctx, application, reading, decision)
+        or judge_rows_of(who, application, decision)
     )
-
-
-def _judge_words(
-    ctx: Context, application: Application, reading: Reading, decision: DecisionLine
-) -> Reason | None:
-    sheet = parse_sheet(inbox.blob(ctx.session, application.sheet_sha256))
-    if not reading.quoted_rows <= {(row.seq, row.digest[:16]) for row in sheet.rows}:
-        return Reason.QUOTE_MISMATCH
-    is_revocation = application.kind is Kind.REVOKE
-    if decision.verb is Verb.APPROVE and decision.is_revocation != is_revocation:
-        return Reason.WRONG_VERB
-    seqs = {row.seq for row in sheet.rows}
-    if decision.runs_backwards() or not decision.seqs_named() <= seqs:
-        return Reason.ROWS_UNKNOWN
-    return None if any(decision.covers(seq) for seq in seqs) else Reason.ROWS_UNKNOWN
-
-
-def _judge_person(
-    signature: Signature, ctx: Context, application: Application, decision: DecisionLine
-) -> Reason | None:
-    """The applicant can't approve under any address (threats ID3)."""
-    institution = ctx.register.institutions[signature.institution]
-    officer = institution.officer(signature.officer)
-    assert officer is not None
-    applicants = {application.sender, *(e.contact_mail.lower() for e in application.entries)}
-    is_own = bool(applicants & set(officer.addresses))
-    if decision.verb is Verb.APPROVE and is_own and not institution.policy.self_approval:
-        return Reason.OWN_APPLICATION
-    return None
-
-
-def _judge_moment(
-    mail: IncomingMail, signature: Signature, ctx: Context, application: Application, decision: DecisionLine
-) -> Reason | None:
-    """By the state the application is in, and by when our server received the decision."""
-    open_rows = [e for e in application.entries if e.state is EntryState.WAITING and decision.covers(e.seq)]
-    earlier = [d for d in applications.decisions_on(ctx.session, application.number)]
-    mine = [d for d in earlier if d.officer == signature.officer]
-    says_the_same = any(d.verb is decision.verb and _covers(d, decision, application) for d in mine)
-    if application.state is ApplicationState.LAPSED:
-        return Reason.LAPSED
-    if not open_rows:
-        return Reason.REPEATED if says_the_same else Reason.ALREADY_DECIDED
-    if decision.verb is Verb.APPROVE and all(_has_approved(ctx, e, signature.officer) for e in open_rows):
-        return Reason.REPEATED
-    is_held = application.state is ApplicationState.HELD
-    if decision.verb is Verb.HOLD:
-        return Reason.REPEATED if is_held else _judge_deadline(mail, application)
-    if decision.verb is Verb.RESUME:
-        return None if is_held else Reason.NOT_ON_HOLD
-    if is_held:
-        return Reason.ON_HOLD if decision.verb is Verb.APPROVE else None
-    return _judge_deadline(mail, application)
-
-
-def _judge_deadline(mail: IncomingMail, application: Application) -> Reason | None:
-    return Reason.LAPSED if mail.received_at > application.deadline else None
-
-
-def _covers(earlier: Decision, decision: DecisionLine, application: Application) -> bool:
-    covered = {e.seq for e in application.entries if decision.covers(e.seq)}
-    return covered <= set(json.loads(earlier.rows)) or decision.rows is None
-
-
-def _has_approved(ctx: Context, entry: Entry, officer: str) -> bool:
-    return any(a.officer == officer for a in applications.approvals_of(ctx.session, entry))
 
 
 def carry_out(
     who: Officered, application: Application, decision: DecisionLine, rows: Sequence[Entry]
 ) -> Handled:
-    """Record the decision and do what it says to those of `rows` that are still open."""
+    """`record_decision`, and the answer to the officer."""
+    told = record_decision(who, application, decision, rows, application.code)
+    return answer_officer(who, _DONE[decision.verb], application, told.seqs, told.notices, decision.verb)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The rows that a decision changed, and who else hears of it."""
+
+    seqs: tuple[int, ...]
+    notices: tuple[Notice, ...]
+
+
+def record_decision(
+    who: Officered, application: Application, decision: DecisionLine, rows: Sequence[Entry], code: str
+) -> Recorded:
+    """Write the decision down and do what it says to those of `rows` that are still open.
+
+    `code`: of the sheet that was signed, the application's own or a batch's.
+    """
     waiting = [e for e in rows if e.state is EntryState.WAITING]
-    record = _record(who, application, decision, [e.seq for e in waiting])
+    asked = officers_in_turn(who.ctx, who.institution, application)
+    if decision.verb is Verb.APPROVE:
+        waiting = countable_rows(who, application, waiting)
+    record = _record(who, application, decision, [e.seq for e in waiting], code)
     if decision.verb is Verb.APPROVE:
         _approve(who, application, decision, record, waiting)
-        notices: tuple[Notice, ...] = ()
+        notices = _ask_next(who, application, asked)
     elif decision.verb is Verb.DECLINE:
         notices = _decline(who, application, decision, waiting)
     else:
@@ -175,15 +166,17 @@ def carry_out(
             who.ctx.session, application, application.state, ApplicationState.CLOSED
         )
     seqs = tuple(e.seq for e in waiting)
-    told = notices + _tell_colleagues(who, application, decision, seqs)
-    return answer_officer(who, _DONE[decision.verb], application, seqs, told, decision.verb)
+    return Recorded(seqs, notices + _tell_colleagues(who, application, decision, seqs))
 
 
-def _record(who: Officered, application: Application, decision: DecisionLine, seqs: list[int]) -> Decision:
+def _record(
+    who: Officered, application: Application, decision: DecisionLine, seqs: list[int], code: str
+) -> Decision:
     ctx = who.ctx
+    materials = {m.name: inbox.keep_blob(ctx.session, m.data) for m in who.signature.materials}
     record = Decision(
         number=application.number,
-        code=application.code,
+        code=code,
         officer=who.officer.id,
         fingerprint=who.signature.fingerprint,
         verb=decision.verb,
@@ -192,6 +185,8 @@ def _record(who: Officered, application: Application, decision: DecisionLine, se
         comment=decision.comment,
         mail_sha256=inbox.keep_blob(ctx.session, who.mail.raw),
         signed_sha256=who.signature.content.signed_sha256,
+        status_sha256=inbox.keep_blob(ctx.session, who.signature.status),
+        materials=json.dumps(materials, sort_keys=True),
         decided_at=ctx.now,
     )
     ctx.session.add(record)
@@ -202,13 +197,15 @@ def _record(who: Officered, application: Application, decision: DecisionLine, se
         "decided",
         {
             "number": application.number,
-            "code": application.code,
+            "code": code,
             "officer": who.officer.id,
             "fingerprint": who.signature.fingerprint,
             "verb": decision.verb,
             "rows": seqs,
             "mail": record.mail_sha256,
             "signed": record.signed_sha256,
+            "status": record.status_sha256,
+            "materials": materials,
         },
     )
     return record
@@ -219,15 +216,23 @@ def _approve(
 ) -> None:
     """Count this officer once for each row; a row with enough approvals goes on to the CA."""
     session = who.ctx.session
-    complete = []
-    for entry in rows:
-        if not _has_approved(who.ctx, entry, who.officer.id):
-            session.add(Approval(entry_id=entry.id, officer=who.officer.id, decision_id=record.id))
-            session.flush()
-        if len(applications.approvals_of(session, entry)) >= who.institution.policy.approvals:
-            complete.append(entry)
+    policy = who.institution.policy_for(application.kind)
+    assert policy is not None, "judged before"
+    session.add_all(Approval(entry_id=e.id, officer=who.officer.id, decision_id=record.id) for e in rows)
+    session.flush()
+    approvers = approvers_by_row(who.ctx, who.institution, application)
+    complete = [e for e in rows if progress(policy, approvers[e.id]).is_done]
     applications.move_entries(session, complete, EntryState.WAITING, EntryState.APPROVED)
     application.error_mode = ErrorMode.FAULTLESS_ONLY if decision.faultless_only else ErrorMode.STOP_ALL
+
+
+def _ask_next(who: Officered, application: Application, asked: Sequence[Officer]) -> tuple[Notice, ...]:
+    """The officers whose turn it has become; those who were `asked` have the request."""
+    if not is_asked_at_once(who.institution, application):
+        return ()
+    turn = officers_in_turn(who.ctx, who.institution, application)
+    new = [officer for officer in turn if officer not in asked]
+    return ask_officers(who.ctx, who.institution, application, new)
 
 
 def _decline(
@@ -252,17 +257,6 @@ def _hold_or_resume(who: Officered, application: Application, decision: Decision
     return _to_applicant(who, application, ApplicantHeld(view, decision.verb, decision.comment, until))
 
 
-def resume(ctx: Context, application: Application) -> None:
-    """End a hold: the officers get as many working days as were left when it began."""
-    assert application.held_at is not None
-    zone, holidays = ctx.desk.utc_offset_hours, ctx.desk.holidays
-    held_on, last_day = local_day(application.held_at, zone), local_day(application.deadline, zone)
-    left = working_days_between(held_on, last_day, holidays)
-    applications.move_application(ctx.session, application, ApplicationState.HELD, ApplicationState.OPEN)
-    application.held_at = None
-    application.deadline = end_of_day(add_working_days(local_day(ctx.now, zone), left, holidays), zone)
-
-
 def _to_applicant(
     who: Officered, application: Application, letter: ApplicantDeclined | ApplicantHeld
 ) -> tuple[Notice, ...]:
@@ -277,18 +271,25 @@ def _to_applicant(
 def _tell_colleagues(
     who: Officered, application: Application, decision: DecisionLine, seqs: tuple[int, ...]
 ) -> tuple[Notice, ...]:
-    view = view_application(application, who.institution)
+    needed = still_needed(who.ctx, application, seqs)
     letter = OfficerDecided(
-        application=view,
+        application=view_application(application, who.institution),
         colleague=who.officer.name,
         verb=decision.verb,
         seqs=seqs,
         comment=decision.comment,
         deadline=last_day(who.ctx, application),
-        still_needed=still_needed(who.ctx, application, seqs),
+        still_needed=needed.count,
+        role=needed.role,
     )
+    turn = officers_in_turn(who.ctx, who.institution, application)
     return tuple(
-        to_officer(who.institution, colleague, letter, number=application.number)
+        to_officer(
+            who.institution,
+            colleague,
+            replace(letter, is_your_turn=colleague in turn),
+            number=application.number,
+        )
         for colleague in who.institution.officers
         if colleague.id != who.officer.id
     )

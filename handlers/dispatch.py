@@ -3,11 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handlers import answer, apply, ask_status, command, contact, decide, self_help, upload
+from handlers import (
+    answer,
+    apply,
+    ask_status,
+    batch,
+    command,
+    contact,
+    decide,
+    delivery_report,
+    self_help,
+    upload,
+)
 from handlers.breaker import limit_answers
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import IncomingMail
+from handlers.quota import pass_over
 
 
 @dataclass(frozen=True)
@@ -17,14 +29,17 @@ class Handler:
     handle: Callable[[IncomingMail, Context], Handled]
 
 
-# The order is the meaning: what can't be read or kept comes first, authority before words, words before help.
+# The order is the meaning: reports of our own mails first, then what can't be read or kept, authority before words,
+# words before help.
 HANDLERS = (
+    # before unreadable: servers report from addresses that nobody could answer, and return mails that they cut
+    Handler("delivery report", delivery_report.takes, delivery_report.take_report),
     Handler("unreadable", answer.is_unreadable, answer.answer_unreadable),
     Handler("private key", answer.holds_private_key, answer.answer_private_key),
     Handler("unread signature", answer.has_unread_text, answer.answer_unread_text),
     # before decisions: a command beside a decision must stop both
     Handler("command", command.takes, command.answer_command),
-    Handler("decision", decide.takes, decide.decide),
+    Handler("decision", decide.takes, batch.decide_any),
     Handler("contact", contact.takes, contact.update_contacts),
     Handler("upload", upload.takes, upload.upload),
     Handler("automatic", answer.is_automatic, answer.keep_silent),
@@ -39,5 +54,8 @@ HANDLERS = (
 
 def handle(mail: IncomingMail, ctx: Context) -> Handled:
     """What becomes of `mail`. Writes through `ctx.session`; the caller commits and sends."""
-    handler = next(handler for handler in HANDLERS if handler.takes(mail))
-    return limit_answers(mail, handler.handle(mail, ctx), ctx)
+    handled = pass_over(mail, ctx)
+    if handled is None:
+        handler = next(handler for handler in HANDLERS if handler.takes(mail))
+        handled = handler.handle(mail, ctx)
+    return limit_answers(mail, handled, ctx)

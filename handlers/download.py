@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives import hashes
 
 from handlers.audience import institution_of, to_officers_of
 from handlers.context import Context, Desk
+from handlers.letters.monitor import AlarmCode, MonitorAlarm
 from handlers.letters.officer import OfficerDownloaded
-from handlers.notices import MonitorAlarm, Notice
+from handlers.notices import Notice
 from handlers.plan import drop_fetching
 from handlers.renewed import tell_of_renewal
 from store import journal
 from store.applications import move_entries
-from store.downloads import find_url, mark_used
+from store.downloads import ShownUrl, find_url, mark_used, show_url
 from store.states import EntryState
 from store.tables import Certificate, DownloadUrl, FileUrl
 
@@ -31,10 +32,12 @@ _DN_ORDER = ("CN", "OU", "O", "L", "ST", "C")
 class Waiting:
     """What a URL would deliver. `until`: how long it answers, aware UTC; `used`: it delivered before.
 
-    `dn`: one `TYPE=value` each, CN first. `not_after`: the last second of validity. `sha256`: its hash, hex.
+    `institution`: its name. `dn`: one `TYPE=value` each, CN first. `not_after`: the last second of validity.
+    `sha256`: its hash, hex.
     """
 
     number: str
+    institution: str
     fqdn: str
     dn: tuple[str, ...]
     dns_names: tuple[str, ...]
@@ -77,15 +80,16 @@ def url_deadline(now: datetime, desk: Desk) -> datetime:
 
 def look(ctx: Context, token: str) -> Waiting | Gone:
     """What stands behind a URL. Reads only: mail scanners open every link (threats URL1)."""
-    found = _find_open(ctx, token)
-    if found is None:
+    url = show_url(ctx.session, token)
+    if url is None or url.der is None or not is_open(ctx, url):
         return Gone()
-    url, der = found
-    entry = url.certificate.entry
-    certificate = x509.load_der_x509_certificate(der)
+    certificate = x509.load_der_x509_certificate(url.der)
+    institution = ctx.register.institutions.get(url.institution)
     return Waiting(
-        number=entry.number,
-        fqdn=entry.fqdn,
+        number=url.number,
+        # it may have left the register since
+        institution=institution.name if institution else url.institution,
+        fqdn=url.fqdn,
         dn=_dn(certificate),
         dns_names=_dns_names(certificate),
         serial=certificate.serial_number,
@@ -118,13 +122,13 @@ def _find_open(ctx: Context, token: str) -> tuple[DownloadUrl, bytes] | None:
     return (url, url.certificate.der) if is_open(ctx, url) else None
 
 
-def is_open(ctx: Context, url: DownloadUrl | FileUrl) -> bool:
+def is_open(ctx: Context, url: DownloadUrl | ShownUrl | FileUrl) -> bool:
     """Whether it delivers now: before its first use to the deadline, after that while repeats are allowed."""
     until = answers_until(url, ctx.desk)
     return ctx.now <= until if url.first_used_at is None else ctx.now < until
 
 
-def answers_until(url: DownloadUrl | FileUrl, desk: Desk) -> datetime:
+def answers_until(url: DownloadUrl | ShownUrl | FileUrl, desk: Desk) -> datetime:
     """The end of the time that `is_open` judges by; aware UTC."""
     # who began a minute before the deadline may repeat after it: the window counts from the first use
     if url.first_used_at is None:
@@ -156,7 +160,8 @@ def _record(ctx: Context, certificate: Certificate, der: bytes) -> tuple[Notice,
 
 def _alarms(ctx: Context, number: str, institution: str) -> tuple[Notice, ...]:
     alarm = MonitorAlarm(
-        "institution_missing", f"{number} was downloaded, but {institution} is no longer in the register"
+        AlarmCode.INSTITUTION_MISSING,
+        f"{number} was downloaded, but {institution} is no longer in the register",
     )
     return tuple(Notice(monitor, "both", alarm, number=number) for monitor in ctx.desk.monitors)
 

@@ -5,24 +5,27 @@ from datetime import datetime
 
 from handlers.context import Context
 from handlers.download import Gone, answers_until, is_open
-from store import file_urls, inbox, journal
+from store import file_urls, inventory, journal
 from store.tables import FileUrl
 
 
 @dataclass(frozen=True)
 class WaitingFile:
-    """What a URL would deliver. `size`: bytes. `until`: how long it answers, aware UTC; `used`: it delivered before."""
+    """What a URL would deliver. `count`: rows as of now. `until`: how long it answers, aware UTC; `used`: it delivered
+    before."""
 
     name: str
-    size: int
+    count: int
     until: datetime
     used: bool
 
 
 @dataclass(frozen=True)
 class DeliveredFile:
+    """`handlers.listing.inventory_lines` makes what is in it, for this institution."""
+
     name: str
-    content: bytes
+    institution: str
 
 
 def look_at_file(ctx: Context, token: str) -> WaitingFile | Gone:
@@ -32,25 +35,24 @@ def look_at_file(ctx: Context, token: str) -> WaitingFile | Gone:
         return Gone()
     return WaitingFile(
         name=url.name,
-        size=file_urls.size_of(ctx.session, url),
+        count=inventory.count_rows(ctx.session, url.institution),
         until=answers_until(url, ctx.desk),
         used=url.first_used_at is not None,
     )
 
 
 def download_file(ctx: Context, token: str) -> DeliveredFile | Gone:
-    """Hand the file over. Only the first use is recorded; repeats for some minutes are not.
+    """Say which file may be handed over. Only the first use is recorded; repeats for some minutes are not.
 
     Call it under the write lock, and answer only after the commit.
     """
     url = _find_open(ctx, token)
     if url is None:
         return Gone()
-    content = inbox.blob(ctx.session, url.sha256)
     if file_urls.mark_used(ctx.session, url, ctx.now):
-        facts = {"institution": url.institution, "name": url.name, "sha256": url.sha256}
+        facts = {"institution": url.institution, "name": url.name}
         journal.append(ctx.session, ctx.now, "list_fetched", facts)
-    return DeliveredFile(url.name, content)
+    return DeliveredFile(url.name, url.institution)
 
 
 def _find_open(ctx: Context, token: str) -> FileUrl | None:

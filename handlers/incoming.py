@@ -2,16 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from handlers.rules.delivery import DeliveryReport
 from handlers.rules.reasons import Reason
+from handlers.rules.scheme import Scheme
 
-
-class Scheme(StrEnum):
-    """A signature system that mail programs carry."""
-
-    OPENPGP = "openpgp"
-    SMIME = "smime"
+__all__ = ["Attachment", "IncomingMail", "MailKey", "Material", "Scheme", "Signature", "SignedContent"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,20 @@ class SignedContent:
 
 
 @dataclass(frozen=True)
+class Material:
+    """Something a signature was verified with: `key.asc`, `certificate.der`, `issuer-1.der`, `crl-1.der`."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Signature:
     """A signature that verified: one signer, a key pinned for an officer.
 
-    `fingerprint` is the pinned one (OpenPGP: 40 or 64 hex digits in capitals, of the primary key).
+    `fingerprint` is the pinned one, hex in capitals (OpenPGP: of the primary key, 40 or 64 digits; S/MIME: SHA-256 of
+    the public key). `status`: what the verification said (gpg's status lines, or our own); `materials`: what it was
+    done with. Both are kept with the decision, so that it can be verified again offline (threats AP5).
     """
 
     scheme: Scheme
@@ -63,6 +69,8 @@ class Signature:
     officer: str
     signed_at: datetime
     content: SignedContent
+    status: bytes = b""
+    materials: tuple[Material, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ class IncomingMail:
     plain mailbox. `fault`: why the mail could not be read as a whole (limits, broken structure); then `text` is empty
     and `attachments` is (). `automatic`: which header marks it as automatic mail, or None.
     At most one of `signature` and `signature_fault` is set; neither for an unsigned mail. `refused_key`: the pinned
-    key of a signature that is good by itself but was refused for who sent it.
+    key of a signature that is good by itself but was refused for who sent it. `report`: what a mail server says of
+    mails of ours, unproven.
     """
 
     key: MailKey
@@ -94,3 +103,4 @@ class IncomingMail:
     signature_fault: Reason | None
     signature_scheme: Scheme | None
     refused_key: str | None = None
+    report: DeliveryReport | None = None

@@ -6,23 +6,27 @@ says field by field: whoever changed the store in between finds the approval voi
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from cryptography import x509
 
 from handlers.alarm import alarm
 from handlers.context import Context
 from handlers.download import new_token, url_deadline
-from handlers.frozen import digest, frozen_row, is_approved
+from handlers.frozen import Frozen, approved_rows, digest, is_as_intended, is_untouched, open_frozen
+from handlers.frozen_request import frozen_request, rules_of
 from handlers.letters.applicant import ApplicantDownload, ApplicantNotIssued
+from handlers.letters.monitor import AlarmCode
 from handlers.letters.officer import OfficerNotIssued
 from handlers.letters.views import ApplicationView, Download, RowOutcome
 from handlers.notices import Notice, to_officer
-from handlers.plan import plan_expiry, plan_fetching
+from handlers.plan import plan_issued
 from handlers.proof import Proven
-from handlers.rules.checks import IssueRules, ServerRequest, check_issue_rows, screen
-from handlers.rules.numbers import serial_number
-from handlers.rules.order import IssueOrder, public_key_of
+from handlers.refreeze import refreeze_if_changed, void
+from handlers.rules.checks import ServerRequest, blocked_key, screen
+from handlers.rules.order import Reserved, public_key_in
 from handlers.rules.register import Institution
 from handlers.rules.registrant import WhoisFacts
 from handlers.rules.row_errors import Code, RowError, row_error
@@ -35,14 +39,20 @@ from store.tables import Application, Certificate, Entry
 
 # what a person must look into: no applicant's fault
 _ALARMING = frozenset({Code.UNPROVEN, Code.TAMPERED, Code.CA_REFUSED})
+# what was signed is not what is stored: no approval of it counts any more
+_VOIDING = frozenset({Code.UNPROVEN, Code.TAMPERED})
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """The CA as far as a plan must know it: hex SHA-256 of its key's SPKI, and the last second it may sign for."""
+    """The CA as far as a plan must know it: hex SHA-256 of its key's SPKI, and the last second it may sign for.
+
+    `reserved`: serials of the signer, taken from the front; without enough of them nothing is planned.
+    """
 
     id: str
     not_after: datetime
+    reserved: list[Reserved]
 
 
 def plan(
@@ -53,160 +63,146 @@ def plan(
     With STOP_ALL one bad row stops all of this application's rows (manual 1-1-4 step 4). Rows for which WHOIS gave no
     answer stay approved for a while, to be planned again; with STOP_ALL the others wait for them.
     """
+    changed = refreeze_if_changed(ctx, application)
+    if changed is not None:
+        return list(changed)
     entries = [e for e in application.entries if e.state is EntryState.APPROVED]
-    judged = [(entry, _judge(ctx, application, entry, proven)) for entry in entries]
+    if entries and not is_untouched(ctx, application):
+        return fail(ctx, application, entries, {e.seq: (row_error(Code.TAMPERED),) for e in entries})
+    judged = _judge(ctx, application, entries, proven)
     good = {entry: result for entry, result in judged if not isinstance(result, tuple)}
     weighed = weigh(ctx, application, good, whois or {})
     bad = {entry.seq: result for entry, result in judged if isinstance(result, tuple)} | dict(weighed.errors)
     stops_all = application.error_mode is ErrorMode.STOP_ALL
     if bad and stops_all:
         return fail(ctx, application, entries, bad)
-    if weighed.waiting and stops_all:
+    wanted = [e for e in good if e.seq not in bad and e.seq not in weighed.waiting]
+    if (weighed.waiting and stops_all) or len(wanted) > len(issuer.reserved):
         return []
-    for entry, request in good.items():
-        if entry.seq not in bad and entry.seq not in weighed.waiting:
-            _intend(ctx, entry, request, issuer)
+    _intend(ctx, {entry: good[entry] for entry in wanted}, issuer)
     failed = fail(ctx, application, [e for e in entries if e.seq in bad], bad) if bad else []
     return [*weighed.alarms, *failed]
 
 
 def _judge(
-    ctx: Context, application: Application, entry: Entry, proven: Proven
-) -> ServerRequest | tuple[RowError, ...]:
-    """The request to be issued, or everything that stands against it."""
+    ctx: Context, application: Application, entries: Sequence[Entry], proven: Proven
+) -> list[tuple[Entry, ServerRequest | tuple[RowError, ...]]]:
+    """Of each row the request to be issued, or everything that stands against it."""
     institution = ctx.register.institutions.get(application.institution)
     if institution is None or not institution.active:
-        return (row_error(Code.INSTITUTION_INACTIVE),)
-    if not is_approved(ctx, entry, institution, proven):
-        return (row_error(Code.UNPROVEN),)
-    request = _frozen_request(ctx, application, entry, institution)
-    if request is None:
-        return (row_error(Code.TAMPERED),)
-    return screen(institution, request.dns_names, local_day(ctx.now, ctx.desk.utc_offset_hours)) or request
+        return [(entry, (row_error(Code.INSTITUTION_INACTIVE),)) for entry in entries]
+    approved = approved_rows(ctx, application, institution, proven)
+    frozen = open_frozen(ctx, application)
+    rules = rules_of(ctx, application, institution)
+    today = local_day(ctx.now, ctx.desk.utc_offset_hours)
+    judged: list[tuple[Entry, ServerRequest | tuple[RowError, ...]]] = []
+    for entry in entries:
+        request = frozen_request(frozen, entry, rules) if entry.seq in approved else None
+        if entry.seq not in approved:
+            judged.append((entry, (row_error(Code.UNPROVEN),)))
+        elif request is None:
+            judged.append((entry, (row_error(Code.TAMPERED),)))
+        else:
+            errors = screen(institution, request.dns_names, today) + blocked_key(request, ctx.blocked_keys)
+            judged.append((entry, errors or request))
+    return judged
 
 
-def _frozen_request(
-    ctx: Context, application: Application, entry: Entry, institution: Institution
-) -> ServerRequest | None:
-    """The row's request, derived from its approved bytes; None unless everything stored still agrees with them."""
-    row = frozen_row(ctx, application, entry)
-    if row is None:
-        return None
-    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208, kind=application.kind)
-    request = check_issue_rows((row,), rules)[0].request
-    return request if request is not None and _stored_fields(entry) == _derived_fields(request) else None
-
-
-def _stored_fields(entry: Entry) -> tuple[object, ...]:
-    return (
-        entry.subject_dn,
-        entry.fqdn,
-        entry.dns_names,
-        entry.profile_id,
-        entry.csr,
-        entry.public_key_sha256,
-        entry.contact_name,
-        entry.contact_department,
-        entry.contact_mail,
-        entry.software,
-        entry.old_serial,
-    )
-
-
-def _derived_fields(request: ServerRequest) -> tuple[object, ...]:
-    return (
-        request.subject_dn.text(),
-        request.fqdn,
-        "\n".join(request.dns_names),
-        request.profile.id,
-        request.csr_der,
-        request.public_key_sha256,
-        request.contact_name,
-        request.contact_department,
-        request.contact_mail,
-        request.software,
-        None if request.old_serial is None else str(request.old_serial),
-    )
-
-
-def _intend(ctx: Context, entry: Entry, request: ServerRequest, issuer: Issuer) -> None:
-    old = (
-        certificates.by_serials(ctx.session, [entry.old_serial]).get(entry.old_serial)
-        if entry.old_serial
-        else None
-    )
-    certificate = certificates.intend(
-        ctx.session,
-        entry,
-        issuer=issuer.id,
-        serial=serial_number(ctx.random(12)),
-        not_before=ctx.now,
-        not_after=min(request.profile.not_after(ctx.now), issuer.not_after),
-        replaces=old,
-    )
-    applications.move_entries(ctx.session, [entry], EntryState.APPROVED, EntryState.SIGNING)
-    journal.append(
-        ctx.session,
-        ctx.now,
-        "intended",
+def _intend(ctx: Context, wanted: Mapping[Entry, ServerRequest], issuer: Issuer) -> None:
+    old = certificates.by_serials(ctx.session, {e.old_serial for e in wanted if e.old_serial})
+    reserved = [issuer.reserved.pop(0) for _ in wanted]
+    intents = [
+        certificates.Intent(
+            entry_id=entry.id,
+            serial=given.serial,
+            not_before=given.at,
+            not_after=min(request.profile.not_after(given.at), issuer.not_after),
+            replaces_id=old[entry.old_serial].id if entry.old_serial in old else None,
+        )
+        for (entry, request), given in zip(wanted.items(), reserved, strict=True)
+    ]
+    certificates.intend_all(ctx.session, issuer.id, intents)
+    applications.move_entries(ctx.session, list(wanted), EntryState.APPROVED, EntryState.SIGNING)
+    facts = [
         {
             "number": entry.number,
             "seq": entry.seq,
-            "serial": certificate.serial,
+            "serial": str(given.serial),
             "row": digest(entry.raw_line),
-        },
-    )
+        }
+        for entry, given in zip(wanted, reserved, strict=True)
+    ]
+    journal.append_all(ctx.session, ctx.now, "intended", facts)
 
 
-def order_for(ctx: Context, certificate: Certificate, proven: Proven) -> IssueOrder | tuple[RowError, ...]:
-    """The order behind a committed intent, derived once more from the approved bytes: a crash or an intruder may lie
-    between the two."""
+def find_faults(
+    ctx: Context, found: Sequence[tuple[Certificate, bytes | None]]
+) -> dict[int, tuple[RowError, ...]]:
+    """By the certificate's id: what stands against a committed intent, by what the desk knows; () for nothing. Asked
+    before the signer is, and again with the DER that it gave: a crash or an intruder may lie between the two, and the
+    URL goes where the store says. That officers approved it, the signer sees."""
+    by_number = {c.entry.number: c.entry.application for c, _ in found}
+    frozen = {number: open_frozen(ctx, application) for number, application in by_number.items()}
+    return {c.id: _find_fault(ctx, c, der, frozen[c.entry.number]) for c, der in found}
+
+
+def _find_fault(
+    ctx: Context, certificate: Certificate, der: bytes | None, frozen: Frozen | None
+) -> tuple[RowError, ...]:
     entry = certificate.entry
-    request = _judge(ctx, entry.application, entry, proven)
-    if isinstance(request, tuple):
-        return request
-    return IssueOrder(
-        serial=int(certificate.serial),
-        subject=request.subject_dn.attributes,
-        dns_names=request.dns_names,
-        public_key=public_key_of(request.csr_der),
-        profile=request.profile,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
+    institution = ctx.register.institutions.get(entry.application.institution)
+    if institution is None:
+        return (row_error(Code.INSTITUTION_INACTIVE),)
+    request = frozen_request(frozen, entry, rules_of(ctx, entry.application, institution))
+    signed = None if der is None else x509.load_der_x509_certificate(der)
+    is_ours = request is not None and (
+        signed is None or digest(public_key_in(signed)) == request.public_key_sha256
     )
+    return () if is_ours and is_as_intended(certificate, signed) else (row_error(Code.TAMPERED),)
 
 
 def record(ctx: Context, signed: Sequence[tuple[Certificate, bytes]]) -> list[Notice]:
     """Store signed certificates (DER), and give each contact one mail with a one-time URL a row."""
+    certificates.keep_signed(ctx.session, signed, ctx.now)
+    entries = [certificate.entry for certificate, _ in signed]
+    applications.move_entries(ctx.session, entries, EntryState.SIGNING, EntryState.ISSUED)
+    facts = [
+        {"number": c.entry.number, "seq": c.entry.seq, "serial": c.serial, "certificate": digest(der)}
+        for c, der in signed
+    ]
+    journal.append_all(ctx.session, ctx.now, "issued", facts)
+    plan_issued(ctx, [certificate for certificate, _ in signed])
     waiting: dict[tuple[str, str], list[tuple[Entry, Download]]] = defaultdict(list)
-    for certificate, der in signed:
-        entry = certificate.entry
-        certificate.der, certificate.issued_at = der, ctx.now
-        applications.move_entries(ctx.session, [entry], EntryState.SIGNING, EntryState.ISSUED)
-        journal.append(
-            ctx.session,
-            ctx.now,
-            "issued",
-            {
-                "number": entry.number,
-                "seq": entry.seq,
-                "serial": certificate.serial,
-                "certificate": digest(der),
-            },
-        )
-        plan_fetching(ctx, certificate)
-        plan_expiry(ctx, certificate)
-        download = _offer(ctx, entry, certificate)
+    for entry, download in _offer(ctx, [certificate for certificate, _ in signed]):
         waiting[entry.number, entry.contact_mail.lower()].append((entry, download))
     return [_download_mail(ctx, number, to, rows) for (number, to), rows in waiting.items()]
 
 
-def _offer(ctx: Context, entry: Entry, certificate: Certificate) -> Download:
-    token = new_token(ctx.random)
+def adopt(certificate: Certificate, der: bytes) -> None:
+    """What was signed holds: after an older copy of the store came back, the signer answers with its first."""
+    signed = x509.load_der_x509_certificate(der)
+    certificate.serial = str(signed.serial_number)
+    certificate.not_before, certificate.not_after = signed.not_valid_before_utc, signed.not_valid_after_utc
+
+
+def _offer(ctx: Context, issued: Sequence[Certificate]) -> list[tuple[Entry, Download]]:
+    """A one-time URL for each."""
+    tokens = {new_token(ctx.random): certificate for certificate in issued}
     expires_at = url_deadline(ctx.now, ctx.desk)
-    downloads.create_url(ctx.session, certificate, token, ctx.now, expires_at)
-    url = f"{ctx.desk.public_url}/d/{token}"
-    return Download(entry.seq, dn_lines(entry.subject_dn), int(certificate.serial), url, expires_at)
+    downloads.create_urls(ctx.session, tokens, ctx.now, expires_at)
+    return [
+        (
+            c.entry,
+            Download(
+                c.entry.seq,
+                dn_lines(c.entry.subject_dn),
+                int(c.serial),
+                f"{ctx.desk.public_url}/d/{token}",
+                expires_at,
+            ),
+        )
+        for token, c in tokens.items()
+    ]
 
 
 def _download_mail(ctx: Context, number: str, to: str, rows: list[tuple[Entry, Download]]) -> Notice:
@@ -232,10 +228,14 @@ def fail(
     rows = tuple(RowOutcome(e.seq, errors.get(e.seq, ())) for e in entries)
     notices = _tell_of_failure(application, institution, view, rows)
     alarming = sorted({error.code for found in errors.values() for error in found} & _ALARMING)
+    if _VOIDING & set(alarming):
+        void(ctx, application, entries, "tampered")
     for code in alarming:
         seqs = [seq for seq, found in errors.items() if code in {error.code for error in found}]
         notices += alarm(
-            ctx, Code(code).name.lower(), f"{application.number}, SEQ {seqs}: {RowError(code).cell('en')}"
+            ctx,
+            AlarmCode(Code(code).name.lower()),
+            f"{application.number}, SEQ {seqs}: {RowError(code).cell('en')}",
         )
     return notices
 

@@ -43,7 +43,8 @@ def judge_rows(ctx: Context, institution: Institution, kind: Kind, file: TsvFile
         revocations = check_revoke_rows(file.rows, strict_jisx0208=ctx.desk.strict_jisx0208)
         known = _known(ctx, institution, kind, file, ())
         return tuple(_with_certificate(row, known, ctx) for row in revocations)
-    rules = IssueRules(institution, ctx.desk.profiles, ctx.desk.strict_jisx0208, kind=kind)
+    strict = ctx.desk.strict_jisx0208
+    rules = IssueRules(institution, ctx.desk.profiles, strict, ctx.blocked_keys, kind)
     rows = check_issue_rows(file.rows, rules)
     known = _known(ctx, institution, kind, file, rows)
     return tuple(_with_memory(row, known) for row in rows)

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from handlers.clock import resume
 from handlers.context import Context
-from handlers.decide import resume
 from handlers.letters.applicant import ApplicantHeld, ApplicantLapsed
 from handlers.letters.officer import OfficerDecided, OfficerLapsed
 from handlers.notices import Notice, to_officer
@@ -18,14 +18,16 @@ def lapse_overdue(ctx: Context) -> list[Notice]:
     """Close what officers let pass; applicant and officers are told."""
     notices: list[Notice] = []
     for application in applications.past_deadline(ctx.session, ctx.now):
-        waiting = [e for e in application.entries if e.state is EntryState.WAITING]
-        applications.move_entries(ctx.session, waiting, EntryState.WAITING, EntryState.LAPSED)
-        applications.move_application(
-            ctx.session, application, ApplicationState.OPEN, ApplicationState.LAPSED
-        )
-        journal.append(ctx.session, ctx.now, "lapsed", {"number": application.number})
-        notices += _tell(ctx, application)
+        notices += _lapse(ctx, application)
     return notices
+
+
+def _lapse(ctx: Context, application: Application) -> list[Notice]:
+    waiting = [e for e in application.entries if e.state is EntryState.WAITING]
+    applications.move_entries(ctx.session, waiting, EntryState.WAITING, EntryState.LAPSED)
+    applications.move_application(ctx.session, application, application.state, ApplicationState.LAPSED)
+    journal.append(ctx.session, ctx.now, "lapsed", {"number": application.number})
+    return _tell(ctx, application)
 
 
 def _tell(ctx: Context, application: Application) -> list[Notice]:
@@ -42,10 +44,14 @@ def _tell(ctx: Context, application: Application) -> list[Notice]:
 
 
 def end_holds(ctx: Context) -> list[Notice]:
-    """A hold lasts `hold_days` at most; then the clock runs again and everyone is told."""
+    """A hold lasts `hold_days` at most; then the clock runs again and everyone is told. What waited so long for a
+    policy lapses: nobody could approve it."""
     notices: list[Notice] = []
     limit = ctx.now - timedelta(days=ctx.desk.hold_days)
     for application in applications.held_since_before(ctx.session, limit):
+        if application.policy is None:
+            notices += _lapse(ctx, application)
+            continue
         resume(ctx, application)
         journal.append(ctx.session, ctx.now, "resumed", {"number": application.number})
         institution = ctx.register.institutions.get(application.institution)

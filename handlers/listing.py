@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from handlers.context import Context
 from handlers.download import new_token
 from handlers.incoming import Attachment
 from handlers.letters.lookup import AllowedDomain, OfficerAllowlist, OfficerInventory, OfficerStatistics
@@ -10,7 +11,7 @@ from handlers.officer_answer import Officered
 from handlers.rules import allowlist_tsv, inventory_tsv, statistics
 from handlers.rules.inventory_tsv import InventoryRow, Issued, Revocation
 from handlers.rules.working_days import local_day
-from store import file_urls, inbox, inventory
+from store import file_urls, inventory
 from store.tables import Certificate, Entry
 
 MOST_ATTACHED = 5 << 20  # bytes before base64; larger mails are refused on their way
@@ -21,28 +22,39 @@ _TSV = "text/tab-separated-values"
 def list_inventory(
     who: Officered, limit: int = MOST_ATTACHED
 ) -> tuple[OfficerInventory, tuple[Attachment, ...]]:
-    """Every application and certificate: attached, or beyond `limit` bytes behind a one-time URL."""
+    """Every application and certificate: attached, or beyond `limit` bytes behind a one-time URL, where the file is
+    made when it is fetched: here it would hold up every other mail, and the store would keep each for ever."""
     name = inventory_tsv.FILE_NAME
-    lines = list(inventory_tsv.render_inventory(_rows(who), who.ctx.desk.utc_offset_hours))
-    count, data = len(lines) - 1, b"".join(lines)
-    if len(data) <= limit:
+    data = _up_to(inventory_lines(who.ctx, who.institution.id), limit)
+    if data is not None:
+        count = data.count(b"\n") - 1
         letter = OfficerInventory(who.officer.name, name, count, url=None, expires_at=None)
         return letter, (Attachment(name, _TSV, data),)
+    count = inventory.count_rows(who.ctx.session, who.institution.id)
     expires_at = who.ctx.now + _FETCH_WITHIN
-    url = _offer(who, name, data, expires_at)
-    return OfficerInventory(who.officer.name, name, count, url, expires_at), ()
+    return OfficerInventory(who.officer.name, name, count, _offer(who, name, expires_at), expires_at), ()
 
 
-def _offer(who: Officered, name: str, data: bytes, expires_at: datetime) -> str:
+def inventory_lines(ctx: Context, institution: str) -> Iterator[bytes]:
+    """The file's lines, header first, in flat memory, as things stand now."""
+    rows = map(_row, inventory.stream_rows(ctx.session, institution))
+    return inventory_tsv.render_inventory(rows, ctx.desk.utc_offset_hours)
+
+
+def _up_to(lines: Iterator[bytes], limit: int) -> bytes | None:
+    """All of it, or None where it is longer: no more than that is made."""
+    data = bytearray()
+    for line in lines:
+        data += line
+        if len(data) > limit:
+            return None
+    return bytes(data)
+
+
+def _offer(who: Officered, name: str, expires_at: datetime) -> str:
     ctx, token = who.ctx, new_token(who.ctx.random)
-    file = file_urls.KeptFile(inbox.keep_blob(ctx.session, data), name, who.institution.id)
-    file_urls.create_url(ctx.session, file, token, ctx.now, expires_at)
+    file_urls.create_url(ctx.session, who.institution.id, name, token, ctx.now, expires_at)
     return f"{ctx.desk.public_url}/f/{token}"
-
-
-def _rows(who: Officered) -> Iterator[InventoryRow]:
-    for found in inventory.stream_rows(who.ctx.session, who.institution.id):
-        yield _row(found)
 
 
 def _row(found: inventory.Found) -> InventoryRow:

@@ -1,7 +1,6 @@
 """Mails to be written: a letter, to whom, in which thread. `bot.compose.mail` turns them into bytes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from handlers.incoming import Attachment, Scheme
 from handlers.letters.applicant import (
@@ -17,10 +16,12 @@ from handlers.letters.applicant import (
     ApplicantNotIssued,
     ApplicantReceived,
     ApplicantRefused,
+    ApplicantReviewAnew,
     ApplicantRevoked,
     ApplicantStatus,
     ApplicantWithdrawn,
 )
+from handlers.letters.batch import OfficerBatch, OfficerBatchAnswer
 from handlers.letters.lookup import (
     OfficerAllowlist,
     OfficerHelp,
@@ -30,6 +31,7 @@ from handlers.letters.lookup import (
     OfficerStatus,
     OfficerTimestamp,
 )
+from handlers.letters.monitor import MonitorAlarm, MonitorDigest, MonitorRecovered, MonitorTrouble
 from handlers.letters.officer import (
     OfficerAnswer,
     OfficerApprovalRequest,
@@ -38,7 +40,9 @@ from handlers.letters.officer import (
     OfficerDownloaded,
     OfficerExpiring,
     OfficerForeignSerial,
+    OfficerKeyEnding,
     OfficerLapsed,
+    OfficerNotDelivered,
     OfficerNotDownloaded,
     OfficerNotIssued,
     OfficerReminder,
@@ -46,19 +50,10 @@ from handlers.letters.officer import (
     OfficerReplaced,
     OfficerRevocationReminder,
     OfficerRevoked,
+    OfficerWaiting,
     OfficerWithdrawn,
 )
 from handlers.rules.register import Institution, Language, Officer
-
-
-@dataclass(frozen=True)
-class MonitorAlarm:
-    """Something a person must look at. `what` is a short code, `detail` free text for the log reader."""
-
-    template: ClassVar = "monitor.alarm"
-    what: str
-    detail: str
-
 
 Letter = (
     ApplicantReceived
@@ -72,6 +67,8 @@ Letter = (
     | OfficerApprovalRequest
     | OfficerAnswer
     | OfficerDecided
+    | OfficerWaiting
+    | ApplicantReviewAnew
     | OfficerLapsed
     | OfficerNotIssued
     | OfficerDownloaded
@@ -86,6 +83,7 @@ Letter = (
     | ApplicantWithdrawn
     | OfficerWithdrawn
     | ApplicantNotDownloaded
+    | OfficerNotDelivered
     | OfficerNotDownloaded
     | OfficerInventory
     | OfficerStatistics
@@ -99,16 +97,23 @@ Letter = (
     | OfficerContactChanged
     | ApplicantExpiring
     | OfficerExpiring
+    | OfficerBatch
+    | OfficerBatchAnswer
+    | OfficerKeyEnding
     | MonitorAlarm
+    | MonitorTrouble
+    | MonitorRecovered
+    | MonitorDigest
 )
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One mail to one address. `sign` is the scheme of its reader, None: unsigned.
+    """One mail to one address. `sign` is the scheme of its reader; None: not known (applicants, monitors), and then
+    S/MIME where the bot has a certificate, else unsigned (`bot.compose.mail`).
 
     `number` is the application's, for the header and the marker line; `thread` is the Message-IDs it answers, oldest
-    first, the last being In-Reply-To.
+    first, the last being In-Reply-To. `is_counted`: an answer that anybody could cause (`handlers.breaker`).
     """
 
     to: str
@@ -118,6 +123,7 @@ class Notice:
     number: str | None = None
     thread: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    is_counted: bool = False
 
 
 def to_officer(
@@ -130,5 +136,4 @@ def to_officer(
     attachments: tuple[Attachment, ...] = (),
 ) -> Notice:
     """A mail to an officer's one notify address, signed by the scheme that officer uses."""
-    scheme = Scheme.OPENPGP if officer.openpgp else None
-    return Notice(officer.notify, institution.language, letter, scheme, number, thread, attachments)
+    return Notice(officer.notify, institution.language, letter, officer.scheme, number, thread, attachments)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from handlers.ask import sheet_attachment
 from handlers.context import Context
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail, Signature
@@ -11,8 +12,8 @@ from handlers.notices import Notice, to_officer
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.sheet import show_code
-from handlers.take import sheet_attachment, thread_of
-from handlers.views import last_day, old_certificates, still_needed, view_application
+from handlers.take import thread_of
+from handlers.views import Needed, last_day, old_certificates, still_needed, view_application
 from store import inbox
 from store.states import EntryState, Filed, Verb
 from store.tables import Application
@@ -66,6 +67,7 @@ def officer_notice(
 ) -> Notice:
     """The answer itself; with an application it says which one, and how to decide it after all."""
     institution, officer = to
+    needed = still_needed(ctx, application, seqs) if application else Needed(0)
     letter = OfficerAnswer(
         officer_name=officer.name,
         reason=reason,
@@ -74,7 +76,8 @@ def officer_notice(
         seqs=seqs,
         subject=mail.subject,
         deadline=last_day(ctx, application) if application else None,
-        still_needed=still_needed(ctx, application, seqs) if application else 0,
+        still_needed=needed.count,
+        role=needed.role,
     )
     return to_officer(
         institution,
@@ -91,7 +94,7 @@ def _view(ctx: Context, application: Application, institution: Institution) -> A
 
 
 def _sheet_again(ctx: Context, reason: Reason, application: Application | None) -> tuple[Attachment, ...]:
-    if application is None or reason in _GOOD:
+    if application is None or reason in _GOOD or application.policy is None:
         return ()
     if not any(entry.state is EntryState.WAITING for entry in application.entries):
         return ()

@@ -5,9 +5,13 @@ A due is done when it was looked at, whether or not anybody was written to; so n
 
 from collections.abc import Callable, Mapping
 
+from handlers.ask import sheet_attachment
 from handlers.audience import to_contact, to_officers_of
+from handlers.batch_mail import send_batch
 from handlers.context import Context
+from handlers.digest import send_digest
 from handlers.expire import keep_to_cap, warn_contact, warn_officers
+from handlers.key_warnings import warn_of_key
 from handlers.letters.applicant import ApplicantNotDownloaded
 from handlers.letters.officer import OfficerNotDownloaded, OfficerReminder, OfficerRevocationReminder
 from handlers.notices import Notice, to_officer
@@ -16,9 +20,8 @@ from handlers.renewed import ask_for_replacement
 from handlers.rules.register import Officer
 from handlers.rules.sheet import show_code
 from handlers.rules.working_days import local_day
-from handlers.take import sheet_attachment
-from handlers.views import dn_lines, is_urgent, old_certificates, view_application
-from store import applications, certificates, downloads, dues, inbox, journal
+from handlers.views import dn_lines, is_urgent, officers_in_turn, old_certificates, view_application
+from store import certificates, downloads, dues, inbox, journal
 from store.dues import DueKind
 from store.states import ApplicationState, EntryState
 from store.tables import Application, Certificate, Due
@@ -64,15 +67,8 @@ def _ask_for_decision(ctx: Context, due: Due) -> Notices:
             number=application.number,
             attachments=(sheet,),
         )
-        for officer in _undecided(ctx, application, institution.officers)
+        for officer in officers_in_turn(ctx, institution, application)
     )
-
-
-def _undecided(ctx: Context, application: Application, officers: tuple[Officer, ...]) -> list[Officer]:
-    """Those who have not approved every row that still waits."""
-    waiting = [entry for entry in application.entries if entry.state is EntryState.WAITING]
-    approved = [{a.officer for a in applications.approvals_of(ctx.session, entry)} for entry in waiting]
-    return [officer for officer in officers if any(officer.id not in ids for ids in approved)]
 
 
 def _reminder(ctx: Context, application: Application, officer: Officer) -> OfficerReminder:
@@ -162,4 +158,7 @@ _ASK: Mapping[DueKind, Callable[[Context, Due], Notices]] = {
     DueKind.REVOKE_OLD: _ask_to_revoke_old,
     DueKind.EXPIRY: warn_contact,
     DueKind.EXPIRY_OFFICERS: warn_officers,
+    DueKind.BATCH: send_batch,
+    DueKind.KEY_ENDING: warn_of_key,
+    DueKind.DIGEST: send_digest,
 }

@@ -2,24 +2,18 @@
 
 from collections import defaultdict
 
+from handlers.ask import ask_officers
 from handlers.audience import to_contact
 from handlers.download import new_token, url_deadline
-from handlers.incoming import Attachment
-from handlers.judge_rows import judge_rows
 from handlers.letters.applicant import ApplicantDownload
 from handlers.letters.lookup import OfficerResent, ResentRow
-from handlers.letters.officer import OfficerApprovalRequest
-from handlers.letters.views import Download, SenderEvidence
+from handlers.letters.views import Download
 from handlers.notices import Notice, to_officer
 from handlers.officer_answer import Officered
 from handlers.rules.reasons import Reason
-from handlers.rules.row_errors import RowError
-from handlers.rules.sheet import show_code
-from handlers.rules.tsv import read_tsv
-from handlers.rules.working_days import local_day
-from handlers.take import sheet_attachment, thread_of
-from handlers.views import dn_lines, is_urgent, old_certificates, view_application
-from store import downloads, inbox, inventory, journal, resending
+from handlers.take import thread_of
+from handlers.views import dn_lines
+from store import downloads, inventory, journal, resending
 from store.states import EntryState
 from store.tables import Application, Certificate, Entry
 
@@ -31,7 +25,7 @@ def send_again(who: Officered, number: str) -> tuple[Reason, tuple[Notice, ...]]
     if application is None:
         return Reason.NOT_FOUND, ()
     if any(entry.state is EntryState.WAITING for entry in application.entries):
-        return Reason.RESENT, (_request(who, application),)
+        return _request(who, application)
     if resending.was_resent_for(ctx.session, who.signature.content.signed_sha256):
         return Reason.REPEATED, ()
     waiting = [c for c in inventory.certificates_of(ctx.session, application) if _may_be_fetched(who, c)]
@@ -89,43 +83,10 @@ def _download_mail(who: Officered, offered: list[tuple[Entry, Download]]) -> Not
     return to_contact(who.ctx, first, letter)
 
 
-def _request(who: Officered, application: Application) -> Notice:
+def _request(who: Officered, application: Application) -> tuple[Reason, tuple[Notice, ...]]:
     """To this officer alone. What our mail server said about the sender stands in the first request only: here it is
     unknown, and the officer is warned."""
-    ctx, session = who.ctx, who.ctx.session
-    file = inbox.blob(session, application.file_sha256)
-    contacts = {entry.contact_mail.lower() for entry in application.entries}
-    letter = OfficerApprovalRequest(
-        application=view_application(
-            application,
-            who.institution,
-            _warnings(who, application, file),
-            old_certificates(ctx, application),
-        ),
-        officer_name=who.officer.name,
-        code=show_code(application.code),
-        checklist=who.institution.policy.checklist,
-        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
-        approvals_needed=who.institution.policy.approvals,
-        evidence=SenderEvidence(application.sender, None, contacts == {application.sender}),
-        is_urgent=is_urgent(application),
-    )
-    attachments = (
-        Attachment(application.file_name, "text/tab-separated-values", file),
-        sheet_attachment(application.number, inbox.blob(session, application.sheet_sha256)),
-    )
-    return to_officer(
-        who.institution,
-        who.officer,
-        letter,
-        number=application.number,
-        thread=thread_of(who.mail),
-        attachments=attachments,
-    )
-
-
-def _warnings(who: Officered, application: Application, file: bytes) -> dict[int, tuple[RowError, ...]]:
-    """Derived anew from the file, by SEQ: they are not stored."""
-    read = read_tsv(file, application.file_name, max_rows=who.ctx.desk.max_rows)
-    judged = judge_rows(who.ctx, who.institution, application.kind, read)
-    return {row.row.seq: row.warnings for row in judged}
+    if application.policy is None:
+        return Reason.NO_POLICY, ()
+    thread = thread_of(who.mail)
+    return Reason.RESENT, ask_officers(who.ctx, who.institution, application, [who.officer], thread=thread)

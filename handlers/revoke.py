@@ -5,19 +5,20 @@ called revoked in the transaction that stores the list which says so: a crash be
 hears of a revocation that relying parties can't see.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from handlers.context import Context
-from handlers.frozen import digest, frozen_row, is_approved
+from handlers.frozen import Frozen, approved_rows, digest, is_untouched, open_frozen
 from handlers.issue import fail
 from handlers.letters.applicant import ApplicantRevoked
 from handlers.letters.officer import OfficerRevoked
 from handlers.notices import Notice, to_officer
 from handlers.proof import Proven
+from handlers.refreeze import refreeze_if_changed
 from handlers.rules.columns import REVOKE_COLUMNS
 from handlers.rules.order import Revoked
 from handlers.rules.revocation import RevocationRequest, check_revoke_rows
@@ -41,8 +42,13 @@ def plan(ctx: Context, application: Application, proven: Proven, issuer: str) ->
 
     With STOP_ALL one bad row stops all of this application's rows. `issuer`: hex SHA-256 of our CA's SPKI.
     """
+    changed = refreeze_if_changed(ctx, application)
+    if changed is not None:
+        return list(changed)
     entries = [e for e in application.entries if e.state is EntryState.APPROVED]
-    judged = [(entry, _judge(ctx, application, entry, proven, issuer)) for entry in entries]
+    if entries and not is_untouched(ctx, application):
+        return fail(ctx, application, entries, {e.seq: (row_error(Code.TAMPERED),) for e in entries})
+    judged = list(_judge(ctx, application, entries, proven, issuer))
     bad = {entry.seq: result for entry, result in judged if isinstance(result, tuple)}
     if bad and application.error_mode is ErrorMode.STOP_ALL:
         return fail(ctx, application, entries, bad)
@@ -53,39 +59,57 @@ def plan(ctx: Context, application: Application, proven: Proven, issuer: str) ->
 
 
 def _judge(
-    ctx: Context, application: Application, entry: Entry, proven: Proven, issuer: str
-) -> _Judged | tuple[RowError, ...]:
+    ctx: Context, application: Application, entries: Sequence[Entry], proven: Proven, issuer: str
+) -> Iterator[tuple[Entry, _Judged | tuple[RowError, ...]]]:
     """What is to be revoked, or everything that stands against it. An institution that is no longer active may
     still have its certificates revoked: that takes nothing from anybody."""
     institution = ctx.register.institutions.get(application.institution)
-    if institution is None:
-        return (row_error(Code.INSTITUTION_INACTIVE),)
-    if not is_approved(ctx, entry, institution, proven):
-        return (row_error(Code.UNPROVEN),)
-    request = _frozen_request(ctx, application, entry)
+    approved = approved_rows(ctx, application, institution, proven) if institution else frozenset()
+    frozen = open_frozen(ctx, application)
+    for entry in entries:
+        if institution is None:
+            yield entry, (row_error(Code.INSTITUTION_INACTIVE),)
+        elif entry.seq not in approved:
+            yield entry, (row_error(Code.UNPROVEN),)
+        else:
+            yield entry, _judge_row(ctx, frozen, entry, issuer)
+
+
+def _judge_row(
+    ctx: Context, frozen: Frozen | None, entry: Entry, issuer: str
+) -> _Judged | tuple[RowError, ...]:
+    request = _frozen_request(frozen, entry)
     if request is None:
         return (row_error(Code.TAMPERED),)
     certificate = crls.signed_certificate(ctx.session, issuer, request.serial)
-    if certificate is None or not _is_revocable(ctx, application, request, certificate):
+    if certificate is None or not _is_revocable(ctx, entry.application, request, certificate):
         return (_NOT_REVOCABLE,)
     return _Judged(request, certificate)
 
 
-def _frozen_request(ctx: Context, application: Application, entry: Entry) -> RevocationRequest | None:
+def _frozen_request(frozen: Frozen | None, entry: Entry) -> RevocationRequest | None:
     """The row's request, derived from its approved bytes; None unless everything stored still agrees with them."""
-    row = frozen_row(ctx, application, entry)
+    row = frozen.row(entry) if frozen else None
     if row is None:
         return None
     request = check_revoke_rows((row,))[0].request
     if request is None:
         return None
-    stored = (entry.subject_dn, entry.old_serial, entry.reason, entry.comment, entry.contact_mail)
+    stored: tuple[object, ...] = (
+        *(entry.subject_dn, entry.old_serial, entry.reason, entry.comment, entry.contact_mail),
+        *(entry.match_key, entry.fqdn, entry.dns_names, entry.profile_id, entry.csr),
+    )
     derived = (
         request.subject_dn.text(),
         str(request.serial),
         int(request.reason),
         request.comment,
         request.contact_mail,
+        request.subject_dn.match_key(),
+        request.subject_dn.cn.lower(),
+        request.subject_dn.cn.lower(),
+        None,
+        None,
     )
     return request if stored == derived else None
 
@@ -120,26 +144,17 @@ def _intend(ctx: Context, entry: Entry, judged: _Judged) -> None:
     journal.append(ctx.session, ctx.now, "intended", facts)
 
 
-def orders_for(
-    ctx: Context, proven: Mapping[str, Proven], issuer: str
-) -> list[tuple[Entry, Revoked | tuple[RowError, ...]]]:
-    """The line of the next list behind every committed intent, derived once more from the approved bytes: a crash or
-    an intruder may lie between the two. Of rows that name the same certificate the oldest has it.
-
-    `proven`: by application number.
+def find_fault(
+    ctx: Context, entry: Entry, issuer: str, revoked: Revoked | None = None
+) -> tuple[RowError, ...]:
+    """What stands against a committed intent, by what the desk knows; () for nothing. Asked before the signer is, and
+    again with what it did: a crash or an intruder may lie between the two. That officers approved it, the signer sees.
     """
-    orders: list[tuple[Entry, Revoked | tuple[RowError, ...]]] = []
-    taken: set[int] = set()
-    for entry in crls.intended_revocations(ctx.session):
-        judged = _judge(ctx, entry.application, entry, proven.get(entry.number, {}), issuer)
-        if isinstance(judged, tuple):
-            orders.append((entry, judged))
-        elif judged.request.serial in taken:
-            orders.append((entry, (_NOT_REVOCABLE,)))
-        else:
-            taken.add(judged.request.serial)
-            orders.append((entry, Revoked(judged.request.serial, ctx.now, int(judged.request.reason))))
-    return orders
+    judged = _judge_row(ctx, open_frozen(ctx, entry.application), entry, issuer)
+    if isinstance(judged, tuple):
+        return judged
+    is_other = revoked is not None and revoked.serial != judged.request.serial
+    return (row_error(Code.TAMPERED),) if is_other else ()
 
 
 def record(ctx: Context, issuer: str, done: Sequence[tuple[Entry, Revoked]], crl_number: int) -> list[Notice]:

@@ -29,7 +29,7 @@ def look_up(who: Officered, about: str) -> tuple[OfficerStatus, tuple[Attachment
     """Of the officer's institution only; None if nothing of it is known by `about`. A serial brings two files."""
     session, institution = who.ctx.session, who.institution.id
     if not about:
-        found = inventory.open_applications(session, institution, _MOST + 1)
+        found = inventory.open_applications(session, institution, who.ctx.now, _MOST + 1)
         return _letter(who, about, found, ()), ()
     if _NUMBER.fullmatch(about):
         application = inventory.application_of(session, institution, about.upper())

@@ -4,27 +4,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handlers.alarm import alarm
+from handlers.ask import Fresh, ask_officers, sheet_attachment, tell_of_waiting
 from handlers.context import Context
+from handlers.frozen import freeze
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import AnyRow
 from handlers.letters.applicant import ApplicantReceived
-from handlers.letters.officer import OfficerApprovalRequest, OfficerReplaced
-from handlers.letters.views import ApplicationView, RowOutcome, SenderEvidence
+from handlers.letters.monitor import AlarmCode
+from handlers.letters.officer import OfficerReplaced
+from handlers.letters.views import ApplicationView, RowOutcome
 from handlers.notices import Notice, to_officer
 from handlers.plan import plan_decision
+from handlers.refreeze import alarm_no_policy
 from handlers.rules.checks import ServerRequest
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Institution, Officer
 from handlers.rules.reply_token import RANDOM_BYTES, reply_token
 from handlers.rules.revocation import RevocationRequest
-from handlers.rules.sheet import Sheet, code_of, policy_digest, show_code
+from handlers.rules.sheet import show_code
 from handlers.rules.tsv import Row
 from handlers.rules.working_days import add_working_days, end_of_day, local_day
-from handlers.views import is_urgent, old_certificates, sheet_row, view_application
+from handlers.views import is_asked_at_once, is_urgent, officers_in_turn, old_certificates, view_application
 from store import applications, inbox, journal, reply_tokens
 from store.states import ApplicationState, EntryState, Filed, Kind
 from store.tables import Application, Entry
+
+__all__ = [
+    "RECEIVED",
+    "Taken",
+    "answer_dry_run",
+    "outcomes",
+    "sheet_attachment",
+    "take",
+    "thread_of",
+]
 
 RECEIVED = "received"  # the purpose of the token in ApplicantReceived
 
@@ -47,14 +61,17 @@ class Taken:
 
 
 def take(taken: Taken, ctx: Context, asked: Sequence[Officer] | None = None) -> Handled:
-    """Keep it, freeze the sheet, tell the applicant, ask the officers: all of them unless `asked` says which."""
+    """Keep it, freeze the sheet, tell the applicant, ask the officers whose turn it is; of them only `asked`, if given.
+
+    Without a policy for its kind it is held, and nobody is asked.
+    """
     number = applications.next_number(
         ctx.session, local_day(ctx.now, ctx.desk.utc_offset_hours).strftime("%Y%m%d")
     )
     application = _build(taken, ctx, number)
-    sheet = _freeze(taken, ctx, application)
-    _store(taken, ctx, application, sheet)
-    plan_decision(ctx, application)
+    _store(taken, ctx, application)
+    if application.policy is not None:
+        plan_decision(ctx, application)
     journal.append(
         ctx.session,
         ctx.now,
@@ -73,11 +90,12 @@ def take(taken: Taken, ctx: Context, asked: Sequence[Officer] | None = None) -> 
         application, taken.institution, taken.warnings, old_certificates(ctx, application)
     )
     notices = [*_tell_applicants(taken, ctx, application, view, dry_run=False)]
-    officers = taken.institution.officers if asked is None else asked
-    notices += [ask_officer(taken, ctx, application, view, officer, sheet) for officer in officers]
+    notices += _ask(taken, ctx, application, asked)
     if is_urgent(application):
         notices += alarm(
-            ctx, "key_compromise", f"{number}: {taken.institution.id} asks to revoke a compromised key"
+            ctx,
+            AlarmCode.KEY_COMPROMISE,
+            f"{number}: {taken.institution.id} asks to revoke a compromised key",
         )
     return Handled("application", Reason.TAKEN, Filed.DONE, tuple(notices), number=number)
 
@@ -109,6 +127,7 @@ def _build(taken: Taken, ctx: Context, number: str) -> Application:
         file_name=taken.file.name[:255],
         encoding=taken.encoding,
         sender=taken.mail.sender,
+        uploader=taken.mail.signature.officer if taken.mail.signature else None,
         received_at=taken.mail.received_at,
         deadline=end_of_day(last_day, ctx.desk.utc_offset_hours),
     )
@@ -147,41 +166,28 @@ def _entry(row: Row, request: ServerRequest | RevocationRequest) -> Entry:
     return entry
 
 
-def _freeze(taken: Taken, ctx: Context, application: Application) -> bytes:
+def _store(taken: Taken, ctx: Context, application: Application) -> None:
     application.mail_sha256 = inbox.keep_blob(ctx.session, taken.mail.raw)
     application.file_sha256 = inbox.keep_blob(ctx.session, taken.file.data)
-    policy = taken.institution.policy
-    return Sheet(
-        instance=ctx.desk.instance,
-        number=application.number,
-        institution=taken.institution.id,
-        kind=taken.kind,
-        file_sha256=application.file_sha256,
-        rows=tuple(sheet_row(e.seq, e.raw_line, e.fqdn) for e in application.entries),
-        policy=policy.name,
-        policy_sha256=policy_digest(policy),
-        register_sha256=taken.institution.digest,
-        journal_head=journal.head(ctx.session),
-        nonce=ctx.random(16).hex(),
-    ).render()
-
-
-def _store(taken: Taken, ctx: Context, application: Application, sheet: bytes) -> None:
-    application.sheet_sha256 = inbox.keep_blob(ctx.session, sheet)
-    application.code = code_of(sheet)
+    freeze(ctx, application, taken.institution)
+    if application.policy is None:
+        # nobody may approve it: it waits until the register says who (mail-protocol 4)
+        application.state, application.held_at = ApplicationState.HELD, ctx.now
     ctx.session.add(application)
     ctx.session.flush()
     applications.hold_keys(ctx.session, application.entries)
+    applications.keep_names(ctx.session, application.entries)
 
 
 def _tell_applicants(
     taken: Taken, ctx: Context, application: Application, view: ApplicationView, *, dry_run: bool
 ) -> tuple[Notice, ...]:
     """One receipt to the sender, and one to each contact (column 10) that may be written to before approval."""
+    deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
     letter = ApplicantReceived(
         application=view,
         rows=outcomes(taken.rows),
-        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
+        deadline=deadline if taken.institution.policy_for(taken.kind) else None,
         dry_run=dry_run,
         encoding=taken.encoding,
         token="" if dry_run else _token(ctx, application),
@@ -202,54 +208,35 @@ def _token(ctx: Context, application: Application) -> str:
     return token
 
 
-def ask_officer(
-    taken: Taken,
-    ctx: Context,
-    application: Application,
-    view: ApplicationView,
-    officer: Officer,
-    sheet: bytes,
-) -> Notice:
-    """The approval request to one officer, with the TSV as received and the sheet."""
+def _ask(
+    taken: Taken, ctx: Context, application: Application, asked: Sequence[Officer] | None
+) -> tuple[Notice, ...]:
+    """The request to those whose turn it is, or the ready revocation of a certificate that was replaced."""
+    institution = taken.institution
+    if application.policy is None:
+        waiting = tell_of_waiting(institution, application, institution.officers, is_void=False)
+        return (*waiting, *alarm_no_policy(ctx, application))
+    if not is_asked_at_once(institution, application):
+        return ()
+    turn = officers_in_turn(ctx, institution, application)
+    officers = [officer for officer in turn if asked is None or officer in asked]
+    if taken.is_replacement:
+        return tuple(_replaced(taken, ctx, application, officer) for officer in officers)
+    fresh = Fresh(taken.mail.authentication, taken.warnings)
+    return ask_officers(ctx, institution, application, officers, fresh=fresh)
+
+
+def _replaced(taken: Taken, ctx: Context, application: Application, officer: Officer) -> Notice:
+    view = view_application(
+        application, taken.institution, taken.warnings, old_certificates(ctx, application)
+    )
+    deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
+    letter = OfficerReplaced(view, officer.name, show_code(application.code), deadline)
     attachments = (
         Attachment(taken.file.name, "text/tab-separated-values", taken.file.data),
-        sheet_attachment(application.number, sheet),
+        sheet_attachment(application.number, inbox.blob(ctx.session, application.sheet_sha256)),
     )
-    write = _replaced if taken.is_replacement else _request
-    letter = write(taken, ctx, application, view, officer)
     return to_officer(taken.institution, officer, letter, number=application.number, attachments=attachments)
-
-
-def _replaced(
-    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer
-) -> OfficerReplaced | OfficerApprovalRequest:
-    deadline = local_day(application.deadline, ctx.desk.utc_offset_hours)
-    return OfficerReplaced(view, officer.name, show_code(application.code), deadline)
-
-
-def _request(
-    taken: Taken, ctx: Context, application: Application, view: ApplicationView, officer: Officer
-) -> OfficerApprovalRequest:
-    policy = taken.institution.policy
-    contacts = {entry.contact_mail.lower() for entry in application.entries}
-    return OfficerApprovalRequest(
-        application=view,
-        officer_name=officer.name,
-        code=show_code(application.code),
-        checklist=policy.checklist,
-        deadline=local_day(application.deadline, ctx.desk.utc_offset_hours),
-        approvals_needed=policy.approvals,
-        evidence=SenderEvidence(
-            sender=application.sender,
-            authentication=taken.mail.authentication,
-            sender_is_contact=contacts == {application.sender},
-        ),
-        is_urgent=is_urgent(application),
-    )
-
-
-def sheet_attachment(number: str, sheet: bytes) -> Attachment:
-    return Attachment(f"{number}.sheet", "application/octet-stream", sheet)
 
 
 def outcomes(rows: Sequence[AnyRow]) -> tuple[RowOutcome, ...]:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from handlers import apply
 from handlers.context import Context
 from handlers.decide import carry_out
+from handlers.decision_faults import signature_fault
 from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail
 from handlers.judge_rows import judge_rows
@@ -14,10 +15,12 @@ from handlers.letters.applicant import ApplicantRefused
 from handlers.notices import to_officer
 from handlers.officer_answer import Officered, answer_officer
 from handlers.rules.approval import DecisionLine
+from handlers.rules.identity import is_one_of
+from handlers.rules.policy import progress, turn_fault
 from handlers.rules.reasons import Reason
 from handlers.rules.row_errors import RowError
 from handlers.rules.tsv import read_tsv
-from handlers.rules.upload import UploadLine, read_upload
+from handlers.rules.upload import UploadLine, read_upload, returns_file
 from handlers.take import Taken, outcomes, take, thread_of
 from store import applications, returned_tsvs
 from store.states import ErrorMode, Filed, Kind, Verb
@@ -36,14 +39,24 @@ def upload(mail: IncomingMail, ctx: Context) -> Handled:
     assert signature.content.text is not None
     who = Officered.of(mail, signature, ctx)
     files = signed_tsvs(mail)
-    line = read_upload(signature.content.text) or _returned_line(ctx, files)
+    text = signature.content.text
+    line = read_upload(text) or (_returned_line(ctx, files) if returns_file(text) else None)
     if line is None:
         return apply.apply(mail, ctx)
     if len(files) > 1:
         return answer_officer(who, Reason.SEVERAL_TSV, None)
-    if applications.is_signature_used(ctx.session, signature.content.signed_sha256):
-        return answer_officer(who, Reason.REPEATED, None)
-    return _upload(who, files[0], line)
+    if fault := signature_fault(who):
+        return answer_officer(who, fault, None)
+    handled = _upload(who, files[0], line)
+    if line.approves and handled.reason is not Reason.APPROVED:
+        _refuse_for_good(who, handled)
+    return handled
+
+
+def _refuse_for_good(who: Officered, handled: Handled) -> None:
+    """An upload names no code that lapses: a copy must not count when its rows are good one day."""
+    signed = (who.signature.content.signed_sha256, who.signature.fingerprint)
+    applications.refuse_signature(who.ctx.session, signed, handled.number, handled.reason, who.ctx.now)
 
 
 def signed_tsvs(mail: IncomingMail) -> list[Attachment]:
@@ -69,23 +82,39 @@ def _upload(who: Officered, attachment: Attachment, line: UploadLine) -> Handled
     mode = ErrorMode.FAULTLESS_ONLY if line.faultless_only else institution.error_mode
     if apply.must_stop(mode, rows):
         return _refuse(who, attachment, line, (), rows)
-    if line.approves and not institution.policy.self_approval and _is_own(who, rows):
+    policy = institution.policy_for(line.kind)
+    if line.approves and policy and not policy.self_approval and _is_own(who, rows):
         return answer_officer(who, Reason.OWN_APPLICATION, None)
     taken = Taken(who.mail, institution, line.kind, attachment, file.encoding, rows)
-    others = [officer for officer in institution.officers if officer.id != who.officer.id]
-    asked = (others if institution.policy.approvals > 1 else []) if line.approves else None
-    handled = take(taken, ctx, asked)
+    fault = _approval_fault(who, line) if line.approves else None
+    if fault is not None:
+        return _take_unapproved(who, take(taken, ctx), fault)
     if not line.approves:
-        return handled
+        return take(taken, ctx)
+    # one approval may not be all: the others are asked, unless this one is enough
+    others = [officer for officer in institution.officers if officer.id != who.officer.id]
+    is_enough = policy is not None and progress(policy, [who.officer]).is_done
+    handled = take(taken, ctx, () if is_enough else others)
     application = ctx.session.get_one(Application, handled.number)
     decision = DecisionLine(Verb.APPROVE, line.kind is Kind.REVOKE, None, (), line.faultless_only, "")
     approved = carry_out(who, application, decision, application.entries)
     return replace(approved, kind="upload", notices=handled.notices + approved.notices)
 
 
+def _approval_fault(who: Officered, line: UploadLine) -> Reason | None:
+    """Why the officer's own approval does not count; what was uploaded waits for those who may."""
+    policy = who.institution.policy_for(line.kind)
+    return Reason.NO_POLICY if policy is None else turn_fault(policy, who.officer, ())
+
+
+def _take_unapproved(who: Officered, handled: Handled, fault: Reason) -> Handled:
+    application = who.ctx.session.get_one(Application, handled.number)
+    answer = answer_officer(who, fault, application)
+    return replace(answer, kind="upload", filed=Filed.DONE, notices=handled.notices + answer.notices)
+
+
 def _is_own(who: Officered, rows: apply.Rows) -> bool:
-    contacts = {row.request.contact_mail.lower() for row in rows if row.request}
-    return bool(contacts & set(who.officer.addresses))
+    return is_one_of(who.officer, (row.request.contact_mail.lower() for row in rows if row.request))
 
 
 def _refuse(

@@ -1,13 +1,15 @@
 """Stored rows as people read them."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
 from handlers.context import Context
 from handlers.letters.views import ApplicationView, EntryView, OldCertificate
 from handlers.rules.dns_names import unicode_form
-from handlers.rules.register import Institution
+from handlers.rules.policy import progress, whose_turn
+from handlers.rules.register import Institution, Officer
 from handlers.rules.row_errors import RowError
 from handlers.rules.sheet import SheetRow
 from handlers.rules.subject_dn import SubjectDN, parse_subject_dn
@@ -26,6 +28,14 @@ _CHANGING = (
     ("利用管理者mail", "contact_mail"),
     ("利用管理者ソフトウェア名等", "software"),
 )
+
+
+@dataclass(frozen=True)
+class Needed:
+    """`count`: approvals still missing; `role`: of whoever is next, empty: any officer."""
+
+    count: int
+    role: str = ""
 
 
 def view_application(
@@ -108,6 +118,11 @@ def is_urgent(application: Application) -> bool:
     return any(entry.reason == RevocationReason.KEY_COMPROMISE for entry in application.entries)
 
 
+def is_asked_at_once(institution: Institution, application: Application) -> bool:
+    """Else the batch of the next working day asks the officers."""
+    return institution.requests != "daily" or is_urgent(application)
+
+
 def last_day(ctx: Context, application: Application) -> date | None:
     """The last day to decide, on people's calendars; None while a hold stops the clock or nothing is open."""
     if application.state is not ApplicationState.OPEN:
@@ -115,13 +130,40 @@ def last_day(ctx: Context, application: Application) -> date | None:
     return local_day(application.deadline, ctx.desk.utc_offset_hours)
 
 
-def still_needed(ctx: Context, application: Application, seqs: Collection[int]) -> int:
-    """How many more officers must approve the one of these rows that lacks most; 0 if all of them are decided."""
+def still_needed(ctx: Context, application: Application, seqs: Collection[int]) -> Needed:
+    """What the one of these rows lacks that lacks most; nothing if all of them are decided."""
     institution = ctx.register.institutions.get(application.institution)
-    waiting = [e for e in application.entries if e.seq in seqs and e.state is EntryState.WAITING]
-    if institution is None or not waiting:
-        return 0
-    return max(institution.policy.approvals - len(applications.approvals_of(ctx.session, e)) for e in waiting)
+    policy = institution.policy_for(application.kind) if institution else None
+    if institution is None or policy is None:
+        return Needed(0)
+    approvers = approvers_by_row(ctx, institution, application)
+    waiting = (e for e in application.entries if e.seq in seqs and e.state is EntryState.WAITING)
+    found = [progress(policy, approvers[entry.id]) for entry in waiting]
+    most = max(found, key=lambda each: each.missing, default=None)
+    return Needed(most.missing, (most.step and most.step.role) or "") if most else Needed(0)
+
+
+def approvers_by_row(
+    ctx: Context, institution: Institution, application: Application
+) -> dict[int, list[Officer]]:
+    """Who approved each row, by its id, oldest first; whoever left the register is no officer any more."""
+    given = applications.approvals_on(ctx.session, application.number)
+    return {
+        entry.id: [o for a in given.get(entry.id, ()) if (o := institution.officer(a.officer)) is not None]
+        for entry in application.entries
+    }
+
+
+def officers_in_turn(ctx: Context, institution: Institution, application: Application) -> list[Officer]:
+    """Those whose approval of some row that waits would count now, in the register's order."""
+    policy = institution.policy_for(application.kind)
+    if policy is None:
+        return []
+    approvers = approvers_by_row(ctx, institution, application)
+    # rows stand alike in crowds: each way they stand is looked at once
+    standing = {tuple(approvers[e.id]) for e in application.entries if e.state is EntryState.WAITING}
+    ids = {officer.id for one in standing for officer in whose_turn(policy, institution.officers, one)}
+    return [officer for officer in institution.officers if officer.id in ids]
 
 
 def dn_lines(subject_dn: str) -> tuple[str, ...]:

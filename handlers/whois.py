@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from handlers.alarm import alarm
 from handlers.context import Context
+from handlers.letters.monitor import AlarmCode
 from handlers.notices import Notice
 from handlers.rules.checks import ServerRequest
 from handlers.rules.register import Domain, Institution
@@ -85,4 +86,6 @@ def _warn(
     words = dict.fromkeys(
         f"{', '.join(error.values)}: {error.cell('en')}" for errors in found.values() for error in errors
     )
-    return alarm(ctx, "whois", "\n".join((f"{application.number}, SEQ {seqs}, issued all the same:", *words)))
+    return alarm(
+        ctx, AlarmCode.WHOIS, "\n".join((f"{application.number}, SEQ {seqs}, issued all the same:", *words))
+    )

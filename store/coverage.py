@@ -7,18 +7,24 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from store.states import EntryState, Kind
-from store.tables import Application, Certificate, Entry, Outgoing
+from store.tables import Application, Certificate, Entry, OtherName, Outgoing
 
 _UNDER_WAY = (EntryState.WAITING, EntryState.APPROVED, EntryState.SIGNING)
 
 
 def ending_no_earlier(session: Session, certificate: Certificate) -> Sequence[Certificate]:
-    """The other signed, unrevoked certificates of the same institution that end with this one or later."""
+    """The other signed, unrevoked certificates of the same institution that hold one of this one's names and end with
+    it or later."""
+    names = certificate.entry.dns_names.split("\n")
+    by_other = select(OtherName.entry_id).where(OtherName.name.in_(names))
+    # asked for first: else SQLite goes through all that the institution ever had
+    holders = session.scalars(select(Entry.id).where(Entry.fqdn.in_(names)).union(by_other)).all()
     query = (
         select(Certificate)
         .join(Entry, Entry.id == Certificate.entry_id)
         .join(Application, Application.number == Entry.number)
         .where(
+            Certificate.entry_id.in_(holders),
             Application.institution == certificate.entry.application.institution,
             Certificate.id != certificate.id,
             Certificate.der.is_not(None),

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from store.states import EntryState, Kind
+from store.states import EntryState, Kind, RevocationReason
 from store.tables import Application, Certificate, Crl, Entry
 
 
@@ -22,6 +22,21 @@ class RevokedCertificate:
 
 def newest(session: Session) -> Crl | None:
     return session.scalar(select(Crl).order_by(Crl.number.desc()).limit(1))
+
+
+@dataclass(frozen=True)
+class ListTimes:
+    """Of one list, without its bytes."""
+
+    number: int
+    this_update: datetime
+    next_update: datetime
+
+
+def newest_times(session: Session) -> ListTimes | None:
+    query = select(Crl.number, Crl.this_update, Crl.next_update).order_by(Crl.number.desc()).limit(1)
+    found = session.execute(query).first()
+    return ListTimes(*found) if found else None
 
 
 def add(session: Session, number: int, this_update: datetime, next_update: datetime, der: bytes) -> Crl:
@@ -61,6 +76,15 @@ def intended_revocations(session: Session) -> Sequence[Entry]:
         .order_by(Entry.id)
     )
     return session.scalars(query).all()
+
+
+def is_key_compromised(session: Session) -> bool:
+    """Whether an approved revocation that no list shows is for a compromised key."""
+    query = exists().where(
+        Entry.state.in_((EntryState.APPROVED, EntryState.SIGNING)),
+        Entry.reason == RevocationReason.KEY_COMPROMISE,
+    )
+    return bool(session.scalar(select(query)))
 
 
 def signed_certificate(session: Session, issuer: str, serial: int) -> Certificate | None:

@@ -1,32 +1,78 @@
 """One-time URLs: only the SHA-256 of a token is kept, and only one use is the first (threats URL2)."""
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store.tables import Certificate, DownloadUrl
+from store.tables import Application, Certificate, DownloadUrl, Entry
+
+# built once: it is run for each GET of each visitor
+_SHOWN = (
+    select(
+        DownloadUrl.expires_at,
+        DownloadUrl.first_used_at,
+        Certificate.der,
+        Entry.number,
+        Entry.fqdn,
+        Application.institution,
+    )
+    # no relationships: at the import of a module they would have all tables mapped, which costs every start
+    .join_from(DownloadUrl, Certificate, Certificate.id == DownloadUrl.certificate_id)
+    .join(Entry, Entry.id == Certificate.entry_id)
+    .join(Application, Application.number == Entry.number)
+    .where(DownloadUrl.token_sha256 == bindparam("digest"))
+)
+
+
+@dataclass(frozen=True)
+class ShownUrl:
+    """What the page of a URL is made from, and no more. `der`: None as long as the CA has not signed."""
+
+    expires_at: datetime
+    first_used_at: datetime | None
+    der: bytes | None
+    number: str
+    fqdn: str
+    institution: str
 
 
 def create_url(
     session: Session, certificate: Certificate, token: str, now: datetime, expires_at: datetime
 ) -> None:
     """Let `token` fetch `certificate` until `expires_at`, that second included. The token is not stored."""
-    session.add(
-        DownloadUrl(
-            token_sha256=_digest(token),
-            certificate_id=certificate.id,
-            created_at=now,
-            expires_at=expires_at,
-        )
-    )
-    session.flush()
+    create_urls(session, {token: certificate}, now, expires_at)
+
+
+def create_urls(
+    session: Session, certificates: Mapping[str, Certificate], now: datetime, expires_at: datetime
+) -> None:
+    """The same for several, by their tokens."""
+    rows = [
+        {
+            "token_sha256": _digest(token),
+            "certificate_id": certificate.id,
+            "created_at": now,
+            "expires_at": expires_at,
+        }
+        for token, certificate in certificates.items()
+    ]
+    if rows:
+        session.execute(insert(DownloadUrl), rows)
 
 
 def find_url(session: Session, token: str) -> DownloadUrl | None:
     """The URL with this token, used or not, expired or not."""
     return session.get(DownloadUrl, _digest(token))
+
+
+def show_url(session: Session, token: str) -> ShownUrl | None:
+    """The same for those who only look, by one query of six columns."""
+    row = session.execute(_SHOWN, {"digest": _digest(token)}).one_or_none()
+    return None if row is None else ShownUrl(*row)
 
 
 def mark_used(session: Session, url: DownloadUrl, now: datetime) -> bool:

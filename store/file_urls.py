@@ -1,32 +1,24 @@
 """One-time URLs of files that are too large for a mail: as those of certificates, only a token's SHA-256 is kept."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CursorResult, Integer, func, select, update
+from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
-from store.tables import Blob, FileUrl
+from store.tables import FileUrl
 
 
-@dataclass(frozen=True)
-class KeptFile:
-    """A file of one institution. `sha256`: of its bytes, which are in `blobs` (hex)."""
-
-    sha256: str
-    name: str
-    institution: str
-
-
-def create_url(session: Session, file: KeptFile, token: str, now: datetime, expires_at: datetime) -> None:
-    """Let `token` fetch `file` until `expires_at`, that second included. The token is not stored."""
+def create_url(
+    session: Session, institution: str, name: str, token: str, now: datetime, expires_at: datetime
+) -> None:
+    """Let `token` fetch the institution's file `name` until `expires_at`, that second included. The token is not
+    stored."""
     session.add(
         FileUrl(
             token_sha256=_digest(token),
-            sha256=file.sha256,
-            name=file.name,
-            institution=file.institution,
+            name=name,
+            institution=institution,
             created_at=now,
             expires_at=expires_at,
         )
@@ -37,12 +29,6 @@ def create_url(session: Session, file: KeptFile, token: str, now: datetime, expi
 def find_url(session: Session, token: str) -> FileUrl | None:
     """The URL with this token, used or not, expired or not."""
     return session.get(FileUrl, _digest(token))
-
-
-def size_of(session: Session, url: FileUrl) -> int:
-    """Bytes of the file, without reading them."""
-    query = select(func.length(Blob.data, type_=Integer)).where(Blob.sha256 == url.sha256)
-    return session.scalars(query).one()
 
 
 def mark_used(session: Session, url: FileUrl, now: datetime) -> bool:

@@ -1,16 +1,20 @@
 """What an officer may look up: everything here is asked for one institution and never reads another's rows."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ScalarSelect, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from store.applications import by_numbers
+from store.certificates import unfetched
 from store.states import ApplicationState, EntryState, Kind
 from store.tables import Application, Approval, Certificate, Decision, DownloadUrl, Entry
 
 _AT_ONCE = 200  # rows fetched together; no more than these are held
+_APPLICATIONS_AT_ONCE = 20
 _REVOCATIONS = (EntryState.WAITING, EntryState.APPROVED, EntryState.SIGNING, EntryState.REVOKED)
 
 
@@ -32,8 +36,27 @@ class Found:
     revocation_received_at: datetime | None
 
 
+def count_rows(session: Session, institution: str) -> int:
+    """How many `stream_rows` brings."""
+    query = select(func.count()).select_from(Entry).join(Application, Application.number == Entry.number)
+    return session.scalar(query.where(*_is_listed(institution))) or 0
+
+
 def stream_rows(session: Session, institution: str) -> Iterator[Found]:
     """Every row for a new certificate or a renewal, oldest first, in flat memory: don't keep what is yielded."""
+    # only the numbers are put in order all at once
+    query = _numbers().where(*_is_listed(institution)).order_by(Application.received_at, Application.number)
+    # closed too where nobody reads to the end
+    with closing(session.execute(query.execution_options(yield_per=_AT_ONCE))) as rows:
+        for some in rows.partitions(_APPLICATIONS_AT_ONCE):
+            yield from _rows_of(session, [row.number for row in some])
+
+
+def _is_listed(institution: str) -> tuple[ColumnElement[bool], ...]:
+    return Application.institution == institution, Application.kind != Kind.REVOKE
+
+
+def _rows_of(session: Session, numbers: Sequence[str]) -> Iterator[Found]:
     revoking, revoking_application, newer = aliased(Entry), aliased(Application), aliased(Certificate)
     query = (
         select(
@@ -51,15 +74,16 @@ def stream_rows(session: Session, institution: str) -> Iterator[Found]:
         .outerjoin(Certificate, Certificate.entry_id == Entry.id)
         .outerjoin(revoking, revoking.id == _newest_revocation())
         .outerjoin(revoking_application, revoking_application.number == revoking.number)
-        .where(Application.institution == institution, Application.kind != Kind.REVOKE)
+        .where(Application.number.in_(numbers))
         .order_by(Application.received_at, Application.number, Entry.seq)
         .execution_options(yield_per=_AT_ONCE)
     )
-    for row in session.execute(query):
-        application, entry, certificate, renewed, until, approved_at, officers, asked, asked_at = row
-        yield Found(
-            application, entry, certificate, renewed, until, approved_at, officers or "", asked, asked_at
-        )
+    with closing(session.execute(query)) as rows:
+        for row in rows:
+            application, entry, certificate, renewed, until, approved_at, officers, asked, asked_at = row
+            yield Found(
+                application, entry, certificate, renewed, until, approved_at, officers or "", asked, asked_at
+            )
 
 
 def _newest_url() -> ScalarSelect[datetime]:
@@ -123,20 +147,36 @@ def application_of(session: Session, institution: str, number: str) -> Applicati
     return application if application and application.institution == institution else None
 
 
-def open_applications(session: Session, institution: str, limit: int) -> Sequence[Application]:
-    """Those that wait for a decision, for the CA, or for a download; oldest first."""
-    going_on = (EntryState.WAITING, EntryState.APPROVED, EntryState.SIGNING, EntryState.ISSUED)
-    is_going_on = exists().where(Entry.number == Application.number, Entry.state.in_(going_on))
-    is_undecided = Application.state.in_((ApplicationState.OPEN, ApplicationState.HELD))
-    query = select(Application).where(Application.institution == institution, or_(is_undecided, is_going_on))
-    return session.scalars(query.order_by(Application.received_at, Application.number).limit(limit)).all()
+def open_applications(session: Session, institution: str, now: datetime, limit: int) -> Sequence[Application]:
+    """Those that wait for a decision, for the CA, or for the download of what is still valid; oldest first."""
+    is_its = Application.institution == institution
+    undecided = is_its, Application.state.in_((ApplicationState.OPEN, ApplicationState.HELD))
+    # said in a way that keeps SQLite from going through all that the institution ever had
+    with_rows = _numbers().join(Entry, Entry.number == Application.number).distinct().where(is_its.is_(True))
+    queries = (
+        _numbers().where(*undecided),
+        with_rows.where(Entry.state.in_((EntryState.APPROVED, EntryState.SIGNING))),
+        with_rows.join(Certificate, Certificate.entry_id == Entry.id).where(*unfetched(now)),
+    )
+    oldest = (query.order_by(Application.received_at, Application.number).limit(limit) for query in queries)
+    found = {(row.received_at, row.number) for query in oldest for row in session.execute(query)}
+    return by_numbers(session, [number for _, number in sorted(found)[:limit]])
+
+
+def _numbers() -> Select[datetime, str]:
+    return select(Application.received_at, Application.number)
 
 
 def applications_for(session: Session, institution: str, fqdn: str, limit: int) -> Sequence[Application]:
     """Those with a row for this name (lower case), newest first."""
-    has_row = exists().where(Entry.number == Application.number, Entry.fqdn == fqdn)
-    query = select(Application).where(Application.institution == institution, has_row)
-    return session.scalars(query.order_by(Application.received_at.desc()).limit(limit)).all()
+    query = (
+        select(Application)
+        .join(Entry, Entry.number == Application.number)
+        .where(Application.institution == institution, Entry.fqdn == fqdn)
+        .distinct()
+        .order_by(Application.received_at.desc())
+    )
+    return session.scalars(query.limit(limit)).all()
 
 
 def certificates_for(session: Session, institution: str, fqdn: str, limit: int) -> Sequence[Certificate]:

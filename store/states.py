@@ -94,15 +94,20 @@ APPLICATION_NEXT: dict[ApplicationState, frozenset[ApplicationState]] = {
     ApplicationState.OPEN: frozenset(
         {ApplicationState.HELD, ApplicationState.CLOSED, ApplicationState.LAPSED}
     ),
-    ApplicationState.HELD: frozenset({ApplicationState.OPEN, ApplicationState.CLOSED}),
-    ApplicationState.CLOSED: frozenset(),
-    ApplicationState.LAPSED: frozenset(),
+    # lapses where no policy came for it in time
+    ApplicationState.HELD: frozenset(
+        {ApplicationState.OPEN, ApplicationState.CLOSED, ApplicationState.LAPSED}
+    ),
+    # opened again where its sheet is voided before what was approved is carried out
+    ApplicationState.CLOSED: frozenset({ApplicationState.OPEN}),
+    ApplicationState.LAPSED: frozenset({ApplicationState.OPEN}),
 }
 ENTRY_NEXT: dict[EntryState, frozenset[EntryState]] = {
     EntryState.WAITING: frozenset(
         {EntryState.APPROVED, EntryState.DECLINED, EntryState.LAPSED, EntryState.WITHDRAWN}
     ),
-    EntryState.APPROVED: frozenset({EntryState.SIGNING, EntryState.FAILED}),
+    # back to WAITING where its sheet is voided
+    EntryState.APPROVED: frozenset({EntryState.SIGNING, EntryState.FAILED, EntryState.WAITING}),
     EntryState.SIGNING: frozenset({EntryState.ISSUED, EntryState.REVOKED, EntryState.FAILED}),
     EntryState.ISSUED: frozenset({EntryState.DOWNLOADED}),
     EntryState.DOWNLOADED: frozenset(),

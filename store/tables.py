@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -57,6 +58,9 @@ def _word(cls: type[Any]) -> "TypeDecorator[Any]":
     return Word()
 
 
+_UNFETCHED = text("downloaded_at IS NULL")
+
+
 class Base(DeclarativeBase):
     type_annotation_map = {datetime: Instant, date: Date, bytes: LargeBinary}
 
@@ -70,7 +74,7 @@ class Meta(Base):
 
 
 class Lease(Base):
-    """Who may run a round, and until when."""
+    """Who is at work on what, and until when."""
 
     __tablename__ = "leases"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -99,12 +103,16 @@ class Mail(Base):
     message_id: Mapped[str | None] = mapped_column(String(998))
     sender: Mapped[str | None] = mapped_column(String(320))
     received_at: Mapped[datetime]
-    handled_at: Mapped[datetime]
+    handled_at: Mapped[datetime] = mapped_column(index=True)
     kind: Mapped[str] = mapped_column(String(32))
     reason: Mapped[str] = mapped_column(String(32))
-    filed: Mapped[Filed] = mapped_column(_word(Filed))
-    number: Mapped[str | None] = mapped_column(String(32))
-    __table_args__ = (UniqueConstraint("account", "folder", "uidvalidity", "uid"),)
+    signed: Mapped[bool] = mapped_column(default=False)  # a good signature by a pinned key
+    filed: Mapped[Filed] = mapped_column(_word(Filed), index=True)
+    number: Mapped[str | None] = mapped_column(String(96))  # an application's or a batch's
+    __table_args__ = (
+        UniqueConstraint("account", "folder", "uidvalidity", "uid"),
+        Index("ix_mails_sender", "sender", "handled_at"),
+    )
 
 
 class Attempt(Base):
@@ -125,10 +133,10 @@ class Application(Base):
 
     __tablename__ = "applications"
     number: Mapped[str] = mapped_column(String(32), primary_key=True)  # A-20261122-0007
-    institution: Mapped[str] = mapped_column(String(64), index=True)
+    institution: Mapped[str] = mapped_column(String(64))
     kind: Mapped[Kind] = mapped_column(_word(Kind))
     error_mode: Mapped[ErrorMode] = mapped_column(_word(ErrorMode))  # at issuing: the officer's
-    state: Mapped[ApplicationState] = mapped_column(_word(ApplicationState))
+    state: Mapped[ApplicationState] = mapped_column(_word(ApplicationState), index=True)
     mail_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     message_id: Mapped[str | None] = mapped_column(String(998))
     file_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
@@ -136,11 +144,18 @@ class Application(Base):
     encoding: Mapped[str] = mapped_column(String(16))  # of the TSV: UTF-8 or CP932
     sheet_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     code: Mapped[str] = mapped_column(String(32), unique=True)
+    policy: Mapped[str | None] = mapped_column(
+        String(32)
+    )  # its name; None: nothing in the register fits, it waits
     sender: Mapped[str] = mapped_column(String(320))
+    uploader: Mapped[str | None] = mapped_column(
+        String(32)
+    )  # the officer whose key signed the mail it came in
     received_at: Mapped[datetime]
     deadline: Mapped[datetime] = mapped_column(index=True)
     held_at: Mapped[datetime | None]
     entries: Mapped[list["Entry"]] = relationship(order_by="Entry.seq", back_populates="application")
+    __table_args__ = (Index("ix_applications_institution", "institution", "state"),)
 
 
 class Entry(Base):
@@ -148,7 +163,7 @@ class Entry(Base):
 
     __tablename__ = "entries"
     id: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[str] = mapped_column(ForeignKey("applications.number"), index=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
     seq: Mapped[int]
     state: Mapped[EntryState] = mapped_column(_word(EntryState), index=True)
     raw_line: Mapped[bytes]
@@ -169,7 +184,15 @@ class Entry(Base):
     software: Mapped[str] = mapped_column(String(128))
     failure: Mapped[str | None] = mapped_column(Text)  # JSON of the row errors at issuing
     application: Mapped[Application] = relationship(back_populates="entries")
-    __table_args__ = (UniqueConstraint("number", "seq"),)
+    __table_args__ = (UniqueConstraint("number", "seq"), Index("ix_entries_number", "number", "state"))
+
+
+class OtherName(Base):
+    """A DNS name of a row besides its `fqdn`, so that rows can be found by it."""
+
+    __tablename__ = "other_names"
+    name: Mapped[str] = mapped_column(String(253), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), primary_key=True)
 
 
 class PublicKey(Base):
@@ -181,7 +204,8 @@ class PublicKey(Base):
 
 
 class Decision(Base):
-    """One officer's signed decision that was carried out. `rows` is the JSON list of SEQs it covered."""
+    """One officer's signed decision that was carried out on one application. `rows`: JSON list of the SEQs it covered;
+    `code`: of the sheet that was signed, the application's or a batch's."""
 
     __tablename__ = "decisions"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -194,16 +218,42 @@ class Decision(Base):
     faultless_only: Mapped[bool]
     comment: Mapped[str] = mapped_column(Text)
     mail_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
-    signed_sha256: Mapped[str] = mapped_column(String(64), unique=True)  # one signed text, one effect
-    decided_at: Mapped[datetime]
+    signed_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    status_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))  # what the verification said
+    materials: Mapped[str] = mapped_column(Text)  # JSON: name -> SHA-256 of a blob: key, certificates, lists
+    decided_at: Mapped[datetime] = mapped_column(index=True)
+    # one signed text has one effect; two officers may well sign the same words
+    __table_args__ = (UniqueConstraint("signed_sha256", "fingerprint", "number"),)
+
+
+class Batch(Base):
+    """All that was open for an institution on a day, as one sheet. Its code decides rows of many applications."""
+
+    __tablename__ = "batches"
+    number: Mapped[str] = mapped_column(String(96), primary_key=True)
+    institution: Mapped[str] = mapped_column(String(64), index=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    sheet_sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    made_at: Mapped[datetime]
+
+
+class VoidSheet(Base):
+    """A code that no longer decides anything: the application has a newer sheet."""
+
+    __tablename__ = "void_sheets"
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
+    voided_at: Mapped[datetime]
 
 
 class RefusedSignature(Base):
-    """A signed decision that was refused: sent again later, when nothing stands against it any more, it stays so."""
+    """A signed decision or upload that was refused, or a change of contacts: sent again it does nothing, also when
+    nothing stands against it any more. `number`: None where there is no application."""
 
     __tablename__ = "refused_signatures"
     signed_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    number: Mapped[str] = mapped_column(ForeignKey("applications.number"))
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[str | None] = mapped_column(ForeignKey("applications.number"))
     reason: Mapped[str] = mapped_column(String(32))
     refused_at: Mapped[datetime]
 
@@ -237,7 +287,17 @@ class Certificate(Base):
     revocation_reason: Mapped[int | None]
     entry: Mapped[Entry] = relationship()
     replaces: Mapped["Certificate | None"] = relationship(remote_side=id)
-    __table_args__ = (UniqueConstraint("issuer", "serial"),)
+    __table_args__ = (
+        UniqueConstraint("issuer", "serial"),
+        # the few that nobody has fetched, by their end
+        Index(
+            "ix_certificates_unfetched",
+            "downloaded_at",
+            "not_after",
+            sqlite_where=_UNFETCHED,
+            postgresql_where=_UNFETCHED,
+        ),
+    )
 
 
 class Crl(Base):
@@ -259,7 +319,27 @@ class Due(Base):
     what: Mapped[str] = mapped_column(String(64))  # an application's number, a serial
     due_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
-    __table_args__ = (UniqueConstraint("what", "kind", "due_at"), Index("ix_dues_open", "done_at", "due_at"))
+    __table_args__ = (
+        UniqueConstraint("what", "kind", "due_at"),
+        Index("ix_dues_open", "kind", "done_at", "due_at"),
+    )
+
+
+class Trouble(Base):
+    """Something that is wrong now: from the first look that saw it to the one that saw it gone (store.troubles).
+
+    `told_at`: since when the monitors know, None: it may still pass by itself. `stage`: how bad, where that grows.
+    """
+
+    __tablename__ = "troubles"
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    about: Mapped[str] = mapped_column(
+        String(255), primary_key=True
+    )  # a folder, a server, an institution's id
+    since: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    stage: Mapped[int]
+    detail: Mapped[str] = mapped_column(Text)
 
 
 class ReplyToken(Base):
@@ -295,11 +375,11 @@ class DownloadUrl(Base):
 
 
 class FileUrl(Base):
-    """A one-time URL of a file for an institution's officer; only the SHA-256 of its token is kept (threats URL2)."""
+    """A one-time URL of a file for an institution's officer, which is made when it is fetched; only the SHA-256 of its
+    token is kept (threats URL2)."""
 
     __tablename__ = "file_urls"
     token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     institution: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
@@ -315,15 +395,22 @@ class Outgoing(Base):
     recipient: Mapped[str] = mapped_column(String(320))
     template: Mapped[str] = mapped_column(String(64))
     message_id: Mapped[str] = mapped_column(String(255), unique=True)
-    number: Mapped[str | None] = mapped_column(String(32), index=True)
+    number: Mapped[str | None] = mapped_column(String(96), index=True)
     data: Mapped[bytes]
     state: Mapped[OutboxState] = mapped_column(_word(OutboxState))
     attempts: Mapped[int] = mapped_column(default=0)
     queued_at: Mapped[datetime]
     due_at: Mapped[datetime]
-    sent_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
     error: Mapped[str | None] = mapped_column(Text)
-    __table_args__ = (Index("ix_outbox_due", "state", "due_at"),)
+    counted: Mapped[bool] = mapped_column(default=False)  # an answer that anybody could cause
+    holder: Mapped[str | None] = mapped_column(String(128))  # the process that began to send it last,
+    held_until: Mapped[datetime | None]  # and how long it is believed to be sending
+    __table_args__ = (
+        Index("ix_outbox_recipient", "recipient", "queued_at"),
+        Index("ix_outbox_due", "state", "due_at"),
+        Index("ix_outbox_template", "template", "queued_at"),
+    )
 
 
 class WhoisAnswer(Base):
@@ -345,3 +432,4 @@ class JournalEntry(Base):
     facts: Mapped[str] = mapped_column(Text)  # canonical JSON
     previous: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64), unique=True)
+    __table_args__ = (Index("ix_journal_event", "event", "at"),)

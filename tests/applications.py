@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from handlers.context import Context, Desk
@@ -23,8 +23,10 @@ from handlers.incoming import Attachment, IncomingMail, MailKey, Scheme, Signatu
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Domain, Institution, Officer, OpenPGPKey, Policy, Register
 from handlers.rules.sheet import show_code
-from store.tables import Application, Base
-from store.transaction import open_store, writing
+from store import outbox
+from store.tables import Application, Mail
+from store.transaction import writing
+from tests.stores import make_store
 
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)  # a Tuesday, 10 o'clock in Japan
 APPLICANT = "applicant@example.ac.jp"
@@ -153,13 +155,38 @@ class DeskWorld:
     register: Register
     desk: Desk
     now: datetime = NOW
+    blocked_keys: frozenset[str] = frozenset()
 
     def context(self, session: Session) -> Context:
-        return Context(session, self.now, self.register, self.desk, _counted_bytes)
+        return Context(
+            session, self.now, self.register, self.desk, _counted_bytes, blocked_keys=self.blocked_keys
+        )
 
     def receive(self, mail: IncomingMail) -> Handled:
         with writing(self.engine) as session:
             return handle(mail, self.context(session))
+
+    def remember(self, mail: IncomingMail, handled: Handled) -> None:
+        """Note a mail and its answers as the intake does."""
+        with writing(self.engine) as session:
+            uid = (session.scalar(select(func.count()).select_from(Mail)) or 0) + 1
+            place = {"account": "a", "folder": "INBOX", "uidvalidity": 1, "uid": uid, "raw_sha256": "0"}
+            times = {"received_at": self.now, "handled_at": self.now}
+            became = {"kind": handled.kind, "reason": handled.reason, "filed": handled.filed}
+            session.add(
+                Mail(sender=mail.sender, signed=mail.signature is not None, **place, **times, **became)
+            )
+            for number, notice in enumerate(handled.notices):
+                outgoing = outbox.enqueue(
+                    session,
+                    recipient=notice.to,
+                    template=notice.letter.template,
+                    message_id=f"<{uid}.{number}@desk>",
+                    number=notice.number,
+                    data=b"",
+                    now=self.now,
+                )
+                outgoing.counted = notice.is_counted
 
     def take(self, *lines: str, **changes: object) -> str:
         """An application that is taken; its number."""
@@ -190,8 +217,7 @@ def _counted_bytes(count: int) -> bytes:
 
 
 def open_world(directory: Path, *institutions: Institution) -> DeskWorld:
-    engine = open_store(f"sqlite:///{directory / 'ringi.db'}")
-    Base.metadata.create_all(engine)
+    engine = make_store(directory)
     register = Register({i.id: i for i in institutions or (TESTKIKAN,)}, "f" * 64)
     desk = Desk(
         "desk.example.ac.jp", "ringi@example.ac.jp", "https://ra.example.ac.jp", ("monitor@example.ac.jp",)
@@ -204,8 +230,9 @@ def letters(handled: Handled) -> list[tuple[str, str]]:
     return [(notice.to, notice.letter.template) for notice in handled.notices]
 
 
-def policy(**changes: object) -> Policy:
-    return Policy.model_validate(changes)
+def policies(**changes: object) -> tuple[Policy, ...]:
+    """One policy for every kind."""
+    return (Policy.model_validate(changes),)
 
 
 def codes(rows: Sequence[object]) -> list[int]:

@@ -16,7 +16,7 @@ TSV = Attachment(
     "サーバ証明書 新規発行申請(情報基盤センター).tsv", "text/plain", "佐藤\t1\r\n".encode("cp932")
 )
 HEAD = "ab" * 32
-COMPOSER = Composer(DESK, "証明書受付", None)
+COMPOSER = Composer(DESK, "証明書受付", {})
 
 
 def compose(
@@ -24,13 +24,15 @@ def compose(
     language: Language = "ja",
     *,
     sign: Callable[[bytes], bytes] | None = None,
+    scheme: Scheme = Scheme.OPENPGP,
     number: str | None = NUMBER,
     thread: tuple[str, ...] = (),
     attachments: tuple[Attachment, ...] = (),
 ) -> bytes:
-    scheme = Scheme.OPENPGP if sign else None
-    notice = Notice("taro@example.ac.jp", language, letter, scheme, number, thread, attachments)
-    composer = Composer(DESK, "証明書受付", sign) if sign else COMPOSER
+    notice = Notice(
+        "taro@example.ac.jp", language, letter, scheme if sign else None, number, thread, attachments
+    )
+    composer = Composer(DESK, "証明書受付", {scheme: sign}) if sign else COMPOSER
     return composer.compose(notice, now=NOW, message_id="<20261122.1@example.ac.jp>", journal_head=HEAD)
 
 

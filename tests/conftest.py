@@ -2,16 +2,44 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.column_limits import hold_to_limits
+from tests.required import do_without
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+hold_to_limits()
+
+
+def _version(path: Path) -> int:
+    return int(path.parent.name) if path.parent.name.isdigit() else 0
+
+
+# Debian keeps one version of it beside the other, off PATH; the newest first
+_POSTGRESQL = tuple(
+    str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+)
 # program -> where it may lie when PATH lacks it, and what installs it on Debian
 _PROGRAMS = {
     "dovecot": (("/usr/sbin",), "dovecot-imapd dovecot-lmtpd"),
     "postfix": (("/usr/sbin",), "postfix"),
+    "smtp-sink": (("/usr/sbin",), "postfix"),
     "gpg": ((), "gnupg"),
     "openssl": ((), "openssl"),
+    "softhsm2-util": ((), "softhsm2"),
+    "chromium": ((), "chromium fonts-noto-cjk"),
+    "node": ((), "nodejs"),
+    "postgres": (_POSTGRESQL, "postgresql"),
+    "strace": ((), "strace"),
+    "systemd-analyze": ((), "systemd"),
+    "logrotate": (("/usr/sbin",), "logrotate"),
 }
 
 
@@ -29,10 +57,16 @@ def need() -> Callable[[str], str]:
     def find(name: str) -> str:
         if path := find_program(name):
             return path
-        reason = f"{name} is missing; on Debian: apt-get install {_PROGRAMS[name][1]}"
-        required = os.environ.get("RINGI_REQUIRE", "")
-        if required == "all" or name in required.split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        return do_without(name, f"{name} is missing; on Debian: apt-get install {_PROGRAMS[name][1]}")
 
     return find
+
+
+@pytest.fixture(scope="module")
+def browser(need: Callable[[str], str]) -> "Iterator[Browser]":
+    """Chromium, once a module: tests of other modules need the thread's asyncio loop for themselves."""
+    path = need("chromium")
+    from tests.browser import chromium  # half a second, for the few that open it
+
+    with chromium(path) as opened:
+        yield opened

@@ -19,11 +19,20 @@ from handlers.letters.applicant import (
     ApplicantNotIssued,
     ApplicantReceived,
     ApplicantRefused,
+    ApplicantReviewAnew,
     ApplicantRevoked,
     ApplicantStatus,
     ApplicantWithdrawn,
     AskedCertificate,
     AskedRow,
+)
+from handlers.letters.batch import (
+    BatchDone,
+    BatchNotDone,
+    BatchPartView,
+    BatchRowView,
+    OfficerBatch,
+    OfficerBatchAnswer,
 )
 from handlers.letters.lookup import (
     AllowedDomain,
@@ -41,6 +50,18 @@ from handlers.letters.lookup import (
     StatusDecision,
     StatusRow,
 )
+from handlers.letters.monitor import (
+    AlarmCode,
+    MonitorAlarm,
+    MonitorDigest,
+    MonitorRecovered,
+    MonitorTrouble,
+    Need,
+    NeedView,
+    RefusedView,
+    TroubleView,
+    WaitingView,
+)
 from handlers.letters.officer import (
     OfficerAnswer,
     OfficerApprovalRequest,
@@ -49,7 +70,9 @@ from handlers.letters.officer import (
     OfficerDownloaded,
     OfficerExpiring,
     OfficerForeignSerial,
+    OfficerKeyEnding,
     OfficerLapsed,
+    OfficerNotDelivered,
     OfficerNotDownloaded,
     OfficerNotIssued,
     OfficerReminder,
@@ -57,7 +80,9 @@ from handlers.letters.officer import (
     OfficerReplaced,
     OfficerRevocationReminder,
     OfficerRevoked,
+    OfficerWaiting,
     OfficerWithdrawn,
+    UnreachedRow,
 )
 from handlers.letters.views import (
     ApplicationView,
@@ -66,12 +91,16 @@ from handlers.letters.views import (
     OldCertificate,
     RowOutcome,
     SenderEvidence,
+    StepView,
 )
-from handlers.notices import Letter, MonitorAlarm
+from handlers.notices import Letter
 from handlers.rules.reasons import Reason
 from handlers.rules.row_errors import Code, RowError, row_error
+from handlers.rules.scheme import Scheme
 from handlers.rules.statistics import StatisticsLine
+from store.counting import Ages, Expiring, Flow
 from store.states import ApplicationState, EntryState, Kind, RevocationReason, Verb
+from store.troubles import TroubleKind
 
 DESK = Desk("testbot", "upki@example.ac.jp", "https://certs.example.ac.jp")
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
@@ -140,6 +169,7 @@ REQUEST = OfficerApprovalRequest(
     approvals_needed=1,
     evidence=EVIDENCE,
 )
+STEPS = (StepView("reviewer", 1, True), StepView("", 1, False), StepView("manager", 1, False))
 OLD = OldCertificate(
     serial=OLD_SERIAL,
     not_after=datetime(2026, 12, 20, 14, 59, 59, tzinfo=UTC),
@@ -240,6 +270,79 @@ STATUS_CERTIFICATE = StatusCertificate(
 )
 
 
+BATCH_NUMBER = "B-20261122-testkikan"
+
+
+def batch_part(
+    application: ApplicationView, first: int, number: str = NUMBER, **changes: Any
+) -> BatchPartView:
+    """Its rows numbered from `first`; all of them can be decided, unless `changes` say otherwise."""
+    entries = tuple(
+        replace(e, row_line=e.row_line.replace(f"Row-{e.seq}", f"Row-{first + at}"))
+        for at, e in enumerate(application.entries)
+    )
+    indexes = tuple(range(first, first + len(entries)))
+    part = BatchPartView(
+        application=replace(application, number=number, entries=entries),
+        first=first,
+        last=indexes[-1],
+        deadline=date(2026, 12, 7),
+        is_urgent=False,
+        sender_is_contact=True,
+        mine=indexes,
+        not_now=None,
+    )
+    return replace(part, **changes)
+
+
+def batch_row(index: int, seq: int) -> BatchRowView:
+    name = f"test{index}.example.ac.jp"
+    return BatchRowView(index, seq, name, f"Row-{index} 0123456789abcdef CN={name}")
+
+
+BATCH = OfficerBatch(
+    officer_name="山田 太郎",
+    number=BATCH_NUMBER,
+    code=CODE,
+    parts=(
+        batch_part(COMPROMISE, 1, "A-20261122-0011", is_urgent=True),
+        batch_part(REVOCATION, 2, "A-20261120-0002"),
+        batch_part(APPLICATION, 4, deadline=date(2026, 12, 4)),
+        batch_part(RENEWAL, 6, "A-20261122-0009", mine=(7,), not_now=Reason.REPEATED),
+        batch_part(
+            replace(APPLICATION, sender="taro@example.ac.jp"),
+            8,
+            "A-20261122-0010",
+            sender_is_contact=False,
+            mine=(),
+            not_now=Reason.NOT_YOUR_STEP,
+        ),
+    ),
+    approve=(4, 5, 7),
+    revoke=(1, 2, 3),
+    checklist=(),
+    left_out=(),
+)
+BATCH_ANSWER = OfficerBatchAnswer(
+    officer_name="山田 太郎",
+    number=BATCH_NUMBER,
+    reason=Reason.PARTLY,
+    done=(
+        BatchDone("A-20261122-0007", (batch_row(4, 1), batch_row(5, 2)), 0),
+        BatchDone("A-20261122-0009", (batch_row(7, 2),), 1),
+    ),
+    not_done=(
+        BatchNotDone("A-20261122-0010", (batch_row(8, 1),), Reason.NOT_YOUR_STEP),
+        BatchNotDone("A-20261122-0012", (batch_row(9, 1),), Reason.ON_HOLD),
+        BatchNotDone("A-20261122-0013", (batch_row(10, 1),), Reason.ON_HOLD),
+    ),
+    approve=(),
+    revoke=(batch_row(1, 1), batch_row(2, 1), batch_row(3, 2)),
+    code=CODE,
+    subject=f"Re: [Ringi] {BATCH_NUMBER} 決定待ちの申請5件(9行)",
+)
+
+
 def answer(reason: Reason, application: ApplicationView | None = APPLICATION) -> OfficerAnswer:
     seqs = (1, 2) if application and reason in (Reason.APPROVED, Reason.DECLINED) else ()
     code = CODE if application else None
@@ -254,6 +357,49 @@ def answer(reason: Reason, application: ApplicationView | None = APPLICATION) ->
     )
 
 
+DIGEST = MonitorDigest(
+    since=datetime(2026, 11, 20, 22, tzinfo=UTC),
+    until=datetime(2026, 11, 21, 22, tzinfo=UTC),
+    next_at=datetime(2026, 11, 22, 22, tzinfo=UTC),
+    troubles=(
+        TroubleView(
+            TroubleKind.DISK,
+            1,
+            datetime(2026, 11, 20, 3, 20, tzinfo=UTC),
+            ("/var/lib/ringi: 812 of 20480 MB left, limit 1024 MB",),
+        ),
+        TroubleView(
+            TroubleKind.NO_OFFICER,
+            7,
+            datetime(2026, 11, 1, 3, 20, tzinfo=UTC),
+            tuple(f"kikan{n}: nobody can sign now, too few to approve" for n in range(5)),
+        ),
+    ),
+    needs=(
+        NeedView(Need.UNISSUED, 1, (NUMBER,)),
+        NeedView(Need.SET_ASIDE, 7, tuple(f"{id} (too_large)" for id in range(17, 22))),
+        *(NeedView(kind, 1, (NUMBER,)) for kind in Need if kind not in (Need.UNISSUED, Need.SET_ASIDE)),
+    ),
+    flow=Flow(41, 40, 12, 27, 8, 5, 1, 9, 11, 1, 14, 1, 13, 2, 66, 2),
+    refused=(
+        RefusedView("row_fault", Reason.ROW_FAULT, 5),
+        RefusedView("unsigned", Reason.UNSIGNED, 2),
+        RefusedView("of_a_newer_version", None, 1),
+    ),
+    undecided=Ages(3, 2, 1),
+    unfetched=Ages(4, 0, 2),
+    waiting=(
+        WaitingView("テスト機関", 5, 9, datetime(2026, 11, 24, 14, 59, 59, tzinfo=UTC), 2, 15),
+        WaitingView("例示大学", 0, 0, None, 4, 0),
+        WaitingView("見本研究所", 1, 3, None, 0, 0),
+    ),
+    others=2,
+    expiring=(Expiring(7, 3, 1), Expiring(30, 21, 15)),
+    received=(*(0, 31, 28, 35, 40, 22, 3) * 4, 38, 41),
+    issued=(*(0, 10, 7, 12, 9, 8, 0) * 4, 11, 14),
+    entries=1841,
+    head="0f" * 32,
+)
 SAMPLES: dict[str, Letter] = {
     "received": ApplicantReceived(
         APPLICATION,
@@ -354,6 +500,30 @@ SAMPLES: dict[str, Letter] = {
         APPLICATION, "鈴木 一郎", Verb.APPROVE, (1, 2), "", date(2026, 12, 7), 1
     ),
     "answer_first_of_two": replace(answer(Reason.APPROVED), still_needed=1),
+    "decided_next_role": OfficerDecided(
+        *(APPLICATION, "鈴木 一郎", Verb.APPROVE, (1, 2), "", date(2026, 12, 7), 1, "manager", True)
+    ),
+    "decided_not_my_turn": OfficerDecided(
+        *(APPLICATION, "鈴木 一郎", Verb.APPROVE, (1, 2), "", date(2026, 12, 7), 1, "manager", False)
+    ),
+    "decided_resume_not_my_turn": OfficerDecided(
+        *(APPLICATION, "鈴木 一郎", Verb.RESUME, (1, 2), "", date(2026, 12, 7), 1, "manager", False)
+    ),
+    "answer_next_role": replace(answer(Reason.APPROVED), still_needed=1, role="manager"),
+    "request_steps": replace(REQUEST, steps=STEPS, approvals_needed=2),
+    "request_anew": replace(REQUEST, is_anew=True),
+    "request_anew_held": replace(REQUEST, is_anew=True, is_held=True, steps=STEPS, approvals_needed=2),
+    "received_no_policy": ApplicantReceived(
+        APPLICATION, (RowOutcome(1, ()), RowOutcome(2, ())), None, False, "cp932", TOKEN
+    ),
+    "received_dry_no_policy": ApplicantReceived(
+        APPLICATION, (RowOutcome(1, ()), RowOutcome(2, ())), None, True, "cp932"
+    ),
+    "review_anew": ApplicantReviewAnew(APPLICATION, date(2026, 12, 7)),
+    "review_stopped": ApplicantReviewAnew(APPLICATION, None),
+    "waiting_no_policy": OfficerWaiting(APPLICATION, False, False),
+    "waiting_policy_gone": OfficerWaiting(APPLICATION, True, False),
+    "waiting_for_turn": OfficerWaiting(APPLICATION, True, True),
     "lapsed_officer": OfficerLapsed(APPLICATION),
     "lapsed_officer_revoke": OfficerLapsed(REVOCATION),
     "not_issued_officer": OfficerNotIssued(APPLICATION, ROWS),
@@ -385,6 +555,33 @@ SAMPLES: dict[str, Letter] = {
     "not_downloaded": ApplicantNotDownloaded(NUMBER, DN, NEW_SERIAL, WAITING.expires_at),
     "not_downloaded_officer": OfficerNotDownloaded(
         NUMBER, DN, NEW_SERIAL, "佐藤 花子", "hanako@example.ac.jp", WAITING.expires_at
+    ),
+    "not_delivered": OfficerNotDelivered(
+        NUMBER,
+        (UnreachedRow("test1.example.ac.jp", DN, NEW_SERIAL),),
+        "佐藤 花子",
+        "hanako@example.ac.jp",
+        "550 5.1.1 <hanako@example.ac.jp>: user unknown",
+        is_download=True,
+        may_resend=True,
+    ),
+    "not_delivered_fetched": OfficerNotDelivered(
+        NUMBER,
+        (UnreachedRow("test1.example.ac.jp", DN, NEW_SERIAL),),
+        "佐藤 花子",
+        "hanako@example.ac.jp",
+        "5.2.2 full",
+        is_download=True,
+        may_resend=False,
+    ),
+    "not_delivered_receipt": OfficerNotDelivered(
+        NUMBER,
+        (UnreachedRow("test1.example.ac.jp", DN, None), UnreachedRow("test2.example.ac.jp", DN, None)),
+        "",
+        "taro@example.jp",
+        "5.2.2 full",
+        is_download=False,
+        may_resend=False,
     ),
     "foreign_serial": OfficerForeignSerial(DN, 1911649278160095962, "taro@example.jp", "別の機関"),
     "inventory": OfficerInventory("山田 太郎", "serverAll.tsv", 120, None, None),
@@ -464,7 +661,63 @@ SAMPLES: dict[str, Letter] = {
         *(NUMBER, DN, EXPIRING, OLD_SERIAL, OLD.not_after, 1),
         *("佐藤 花子", "hanako@example.ac.jp", "A-20261122-0008", ""),
     ),
-    "alarm": MonitorAlarm("journal_broken", "entry 17 does not follow entry 16"),
+    **{
+        f"key_ending_{scheme.value}_{days}": OfficerKeyEnding(
+            "登録 次郎", "テスト機関", scheme, pin, OLD.not_after, days
+        )
+        for scheme, pin in (
+            (Scheme.OPENPGP, "0123456789ABCDEF" * 2 + "01234567"),
+            (Scheme.SMIME, "0123456789ABCDEF" * 4),
+        )
+        for days in (30, 1, 0)
+    },
+    "batch": BATCH,
+    "batch_daily": replace(
+        BATCH, checklist=REQUEST.checklist, left_out=("A-20261122-0020", "A-20261122-0021")
+    ),
+    "batch_small": replace(BATCH, parts=BATCH.parts[2:3], approve=(4, 5), revoke=()),
+    "batch_revocations": replace(BATCH, parts=BATCH.parts[1:2], approve=(), revoke=(2, 3)),
+    "batch_answer": BATCH_ANSWER,
+    "batch_answer_approved": replace(
+        BATCH_ANSWER, reason=Reason.APPROVED, not_done=(), revoke=(), done=BATCH_ANSWER.done[:1]
+    ),
+    "batch_answer_declined": replace(
+        BATCH_ANSWER, reason=Reason.DECLINED, not_done=(), done=(BatchDone(NUMBER, (batch_row(4, 1),), 0),)
+    ),
+    "batch_answer_none": replace(
+        BATCH_ANSWER,
+        reason=Reason.ON_HOLD,
+        done=(),
+        not_done=BATCH_ANSWER.not_done[1:2],
+        approve=(batch_row(4, 1),),
+        revoke=(),
+    ),
+    "batch_answer_none_mixed": replace(BATCH_ANSWER, reason=Reason.NOT_YOUR_STEP, done=()),
+    "batch_answer_wrong_verb": replace(BATCH_ANSWER, reason=Reason.WRONG_VERB, done=(), not_done=()),
+    "batch_answer_foreign": replace(
+        BATCH_ANSWER,
+        reason=Reason.FOREIGN_INSTITUTION,
+        done=(),
+        not_done=(),
+        approve=(),
+        revoke=(),
+        code=None,
+    ),
+    "digest": DIGEST,
+    "digest_well": replace(DIGEST, troubles=(), needs=(), refused=(), waiting=DIGEST.waiting[1:], others=0),
+    **{
+        f"alarm_{code}": MonitorAlarm(
+            code, f"{NUMBER}, SEQ [3, 7]: 931 what officers signed is not what is stored"
+        )
+        for code in AlarmCode
+    },
+    **{
+        f"trouble_{kind}": MonitorTrouble(
+            kind, "/var/lib/ringi", "812 MB of 20480 MB are left", NOW, kind == "own_key"
+        )
+        for kind in TroubleKind
+    },
+    **{f"recovered_{kind}": MonitorRecovered(kind, "/var/lib/ringi", NOW, NOW) for kind in TroubleKind},
 }
 
 # what a value of ours looks like whatever a person wrote: a hostile test must keep its beginning

@@ -1,26 +1,36 @@
 """A desk with a CA of its own: certificates issued for real, and revocations of them that officers approved."""
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from bot.ca.local import LocalCa
 from bot.ca.making import KeyKind, make_ca
 from bot.ca.protocol import Ca
 from bot.config import Ca as CaSettings
-from bot.revoke import Revoker
+from bot.holder import this_process
+from bot.revoke import Revoker, questions_of
+from bot.shares import Shares
+from bot.signer.client import SignerClient
+from bot.signer.core import Signer
+from bot.signer.gather import gather
+from bot.verified import VerifierFault
 from handlers import issue, revoke
 from handlers.incoming import IncomingMail, MailKey
 from handlers.notices import Notice
 from handlers.proof import Proven
-from handlers.rules.order import IssueOrder, Revoked
+from handlers.rules.order import Revoked
+from handlers.rules.register import Register
 from handlers.rules.row_errors import RowError
-from store import applications, certificates, crls
+from store import applications, certificates, crls, known_ledger
+from store.signer_ledger import open_ledger
 from store.states import Verb
 from store.tables import Application, Certificate, Entry, JournalEntry
 from store.transaction import reading, writing
@@ -51,8 +61,11 @@ class RevocationDesk:
 
     world: DeskWorld
     ca: LocalCa
+    ledger: Engine
     notices: list[Notice] = field(default_factory=list)
     reads: bool = True
+    unjudged: set[str] = field(default_factory=set)  # officers whose signatures can't be judged now
+    between: timedelta = timedelta(0)  # the least time between two lists
     _mails: dict[bytes, IncomingMail] = field(default_factory=dict)
 
     @property
@@ -63,16 +76,19 @@ class RevocationDesk:
         """An issued certificate; its serial."""
         number = self.world.take(tsv_line(fqdn, **changes))
         self.decide("承認", number)
-        proven = self.proven(number)
+        client, proven = self.client(), self.proven(number)
+        reserved = client.reserve(1)
         with writing(self.world.engine) as session:
             ctx = self.world.context(session)
-            issuer = issue.Issuer(self.issuer, datetime(2036, 1, 1, tzinfo=UTC))
+            issuer = issue.Issuer(client.issuer, client.not_after, reserved)
             issue.plan(ctx, session.get_one(Application, number), proven, issuer)
             (certificate,) = certificates.unsigned(session, 10)
-            order = issue.order_for(ctx, certificate, proven)
-            assert isinstance(order, IssueOrder)
-            issue.record(ctx, [(certificate, self.ca.issue(order))])
-            return order.serial
+            evidence = gather(session, certificate.entry.application, ctx.register)
+            assert evidence is not None
+            der = client.issue(evidence, {1: int(certificate.serial)})[1]
+            assert isinstance(der, bytes), der
+            issue.record(ctx, [(certificate, der)])
+            return int(certificate.serial)
 
     def ask(self, *lines: str, line: str | None = "失効承認", **changes: object) -> str:
         """A revocation that is asked for and (unless `line` is None) approved; its number."""
@@ -102,26 +118,56 @@ class RevocationDesk:
             return revoke.plan(ctx, session.get_one(Application, number), proven, self.issuer)
 
     def orders(self, *numbers: str) -> list[tuple[int, Revoked | tuple[RowError, ...]]]:
-        """What the next list gets, by the entry's id."""
-        proven = {number: self.proven(number) for number in numbers}
+        """What the signer says to the intents of these applications, by the entry's id."""
         with reading(self.world.engine) as session:
-            found = revoke.orders_for(self.world.context(session), proven, self.issuer)
-            return [(entry.id, order) for entry, order in found]
+            ctx = self.world.context(session)
+            questions = [q for q in questions_of(ctx, self.issuer) if q.number in numbers]
+        return list(self.revoker().ask(questions, 0).answers)
 
     def record(self, orders: Sequence[tuple[int, Revoked | tuple[RowError, ...]]]) -> list[Notice]:
         with writing(self.world.engine) as session:
             done = [(session.get_one(Entry, i), o) for i, o in orders if isinstance(o, Revoked)]
             return revoke.record(self.world.context(session), self.issuer, done, 1)
 
+    def client(self, ca: Ca | None = None, crl_days: int = 7) -> SignerClient:
+        """The desk's side of the real signer, in this process; its ledger is a file of its own."""
+        core = Signer(
+            engine=self.ledger,
+            ca=ca or self.ca,
+            desk=self.world.desk,
+            authority=self,  # type: ignore[arg-type]
+            crl_days=crl_days,
+            now=lambda: self.world.now,
+            random=secrets.token_bytes,
+        )
+        return SignerClient.open(core.answer, partial(known_ledger.meet, self.world.engine))
+
     def revoker(self, ca: Ca | None = None, crl_days: int = 7) -> Revoker:
         return Revoker(
             self.world.engine,
-            ca or self.ca,
+            self.client(ca, crl_days),
             self,  # type: ignore[arg-type]
             lambda: self,  # type: ignore[arg-type, return-value]
             self.world.context,
-            crl_days,
+            Shares(self.world.engine, this_process(), lambda: self.world.now),
+            self.between,
         )
+
+    @property
+    def reader(self) -> "RevocationDesk":
+        """In the place of the signer's Authority."""
+        return self
+
+    @property
+    def register(self) -> Register:
+        return self.world.register
+
+    @property
+    def blocked_keys(self) -> frozenset[str]:
+        return frozenset()
+
+    def reload(self) -> bool:
+        return True
 
     def round(self, ca: Ca | None = None, crl_days: int = 7) -> int:
         """What the service does once; how many certificates it revoked."""
@@ -131,9 +177,15 @@ class RevocationDesk:
         """In the place of the outbox."""
         self.notices += notices
 
-    def read(self, raw: bytes, key: MailKey, received_at: datetime) -> IncomingMail:
+    def read(
+        self, raw: bytes, key: MailKey, received_at: datetime, judged_at: datetime | None = None
+    ) -> IncomingMail:
         """In the place of gpg: the mail that these bytes were."""
-        return self._mails[raw] if self.reads else signed("")
+        mail = self._mails[raw]
+        assert mail.signature is not None
+        if mail.signature.officer in self.unjudged:
+            raise VerifierFault("the revocation list is stale", temporary=True)
+        return mail if self.reads else signed("")
 
     def events(self) -> list[str]:
         with reading(self.world.engine) as session:
@@ -164,4 +216,4 @@ class RevocationDesk:
 
 
 def open_desk(folder: Path, key: KeyKind = "p384") -> RevocationDesk:
-    return RevocationDesk(open_world(folder), open_ca(folder, key))
+    return RevocationDesk(open_world(folder), open_ca(folder, key), open_ledger(folder / "signer.db"))

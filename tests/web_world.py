@@ -11,7 +11,8 @@ import httpx
 from sqlalchemy.orm import Session
 
 from bot.config import Web
-from bot.web.app import WebDeps
+from bot.web.app import WebDeps, make_app
+from bot.web.guard import store_mark
 from bot.web.server import WebServer
 from handlers.notices import Notice
 from store.states import OutboxState
@@ -72,7 +73,8 @@ def serving(folder: Path, settings: Web | None = None, **changes: object) -> Ite
     )
     server: WebServer | None = None
     try:
-        server = WebServer(replace(deps, **changes))  # type: ignore[arg-type]
+        deps = replace(deps, **changes)  # type: ignore[arg-type]
+        server = WebServer(make_app(deps), deps.settings.host, deps.settings.port, store_mark(deps.secret))
         server.start()
         site.port = server.port
         site.base = f"http://127.0.0.1:{server.port}"

@@ -1,4 +1,4 @@
-"""A CA of our own: an RSA or EC key in a file, its certificate beside it. Keeps no record; the store does."""
+"""A CA of our own: an RSA or EC key in a file or a token, its certificate beside it. The signer keeps the record."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -21,9 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from bot.ca.crl import sign_crl
+from bot.ca.hsm import open_token_key
+from bot.ca.lint import lint_certificate, require_lint, throwaway_key
 from bot.ca.protocol import CaFault, IssueOrder, Revoked
+from bot.ca.token_uri import read_token_uri
 from bot.config import Ca as CaSettings
 
+log = structlog.get_logger()
 CaKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 LeafKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 _DIGESTS: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
@@ -54,7 +59,8 @@ def _fault(message: str) -> CaFault:
 class LocalCa:
     """`bot.ca.protocol.Ca` with the key in this process.
 
-    The same order gives the same bytes: RSA signatures are so by nature (PKCS#1 v1.5), ECDSA by RFC 6979.
+    The same order gives the same bytes: RSA signatures are so by nature (PKCS#1 v1.5), ECDSA by RFC 6979;
+    only a token's ECDSA signatures differ.
     """
 
     _key: CaKey
@@ -67,12 +73,14 @@ class LocalCa:
 
         `now`: when the certificate has to be valid; None: the clock's time.
         """
-        key = _read_key(settings.key, passphrase)
         chain = _read_certificates(settings.certificate)
+        key = _open_key(settings, passphrase, chain[0])
         if settings.chain:
             chain += _read_certificates(settings.chain)
         _check_issuer(chain[0], key, settings, now or datetime.now(UTC))
         _check_path(chain, settings.chain or settings.certificate)
+        if settings.lint != "off":
+            require_lint()
         return cls(key, chain, settings)
 
     @property
@@ -86,13 +94,14 @@ class LocalCa:
         """The last second for which this CA can sign, UTC."""
         return self._chain[0].not_valid_after_utc
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether children of this process can sign too: a token's login is the process's own."""
+        return self._settings.pkcs11 is None
+
     def chain(self) -> tuple[bytes, ...]:
         """DER of the issuing certificate and those of the chain file, nearest first."""
         return tuple(certificate.public_bytes(Encoding.DER) for certificate in self._chain)
-
-    def find(self, serial: int) -> None:
-        """A local CA keeps nothing: the store knows what was signed."""
-        return
 
     def issue(self, order: IssueOrder) -> bytes:
         """Sign a TLS server certificate (RFC 5280, BR 7.1.2.7); CaFault: this order must never be signed."""
@@ -112,11 +121,8 @@ class LocalCa:
                 builder = builder.add_extension(extension, is_critical)
         except ValueError as error:
             raise _fault(f"order {order.serial} can't become a certificate: {error}") from error
-        # the builder refuses this argument for RSA, whatever its value but None
-        is_deterministic = True if isinstance(self._key, ec.EllipticCurvePrivateKey) else None
-        digest = _DIGESTS[order.profile.digest]
-        certificate = builder.sign(self._key, digest, ecdsa_deterministic=is_deterministic)
-        return certificate.public_bytes(Encoding.DER)
+        self._lint(builder, order)
+        return _sign(builder, self._key, order)
 
     def crl(
         self, revoked: Sequence[Revoked], *, number: int, this_update: datetime, next_update: datetime
@@ -125,6 +131,21 @@ class LocalCa:
         issuer = self._chain[0]
         extensions = (x509.CRLNumber(number), _authority_key(issuer))
         return sign_crl(self._key, issuer, extensions, revoked, this_update, next_update)
+
+    def _lint(self, builder: x509.CertificateBuilder, order: IssueOrder) -> None:
+        """CaFault if it may not be signed as it is (threats CSR6). Public profiles are always held to their rules."""
+        mode = "block" if order.profile.public else self._settings.lint
+        if mode == "off":
+            return
+        draft = _sign(builder, throwaway_key(self._key.public_key()), order)
+        findings = lint_certificate(draft, public=order.profile.public)
+        if not findings:
+            return
+        codes = ", ".join(dict.fromkeys(finding.code for finding in findings))
+        told = f"order {order.serial}, profile {order.profile.id}: the lint finds {codes}"
+        if mode == "block":
+            raise _fault(f"{told}: nothing was signed")
+        log.warning("lint", serial=str(order.serial), findings=[f"{f.code}: {f.message}" for f in findings])
 
     def _check(self, order: IssueOrder, public_key: LeafKey) -> None:
         if order.serial not in _SERIALS:
@@ -160,6 +181,13 @@ class LocalCa:
         if access := _authority_access(self._settings):
             extensions.append((x509.AuthorityInformationAccess(access), False))
         return extensions
+
+
+def _sign(builder: x509.CertificateBuilder, key: CaKey, order: IssueOrder) -> bytes:
+    # the builder refuses this argument for RSA, whatever its value but None
+    is_deterministic = True if isinstance(key, ec.EllipticCurvePrivateKey) else None
+    digest = _DIGESTS[order.profile.digest]
+    return builder.sign(key, digest, ecdsa_deterministic=is_deterministic).public_bytes(Encoding.DER)
 
 
 def _authority_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
@@ -226,6 +254,13 @@ def _read(path: Path, load: Callable[[bytes], _T]) -> _T:
 
 def _read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     return tuple(_read(path, x509.load_pem_x509_certificates))
+
+
+def _open_key(settings: CaSettings, passphrase: str | None, certificate: x509.Certificate) -> CaKey:
+    if settings.pkcs11:
+        return open_token_key(read_token_uri(settings.pkcs11), passphrase, certificate.public_key())
+    assert settings.key is not None
+    return _read_key(settings.key, passphrase)
 
 
 def _read_key(path: Path, passphrase: str | None) -> CaKey:

@@ -1,4 +1,4 @@
-"""What Ringi asks of a certification authority: values in, values out, so that it can live in another process."""
+"""What the signer asks of whatever holds the CA's key: a file, or a token. Values in, values out."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,20 +18,25 @@ class CaFault(Exception):
 
 
 class Ca(Protocol):
-    """A certification authority. The same order must give a certificate with the same serial, name and key."""
+    """The CA's key and its certificate, inside the signer. What was signed, the signer's ledger knows."""
 
     @property
     def issuer(self) -> str:
         """Hex SHA-256 of the issuing key's SPKI: with the serial, the name of a certificate for ever."""
+
+    @property
+    def not_after(self) -> datetime:
+        """The last second for which this CA can sign, UTC."""
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether children of this process can sign too."""
 
     def chain(self) -> tuple[bytes, ...]:
         """DER of the issuing certificate and those above it, nearest first."""
 
     def issue(self, order: IssueOrder) -> bytes:
         """Sign `order`; DER of the certificate. Raises CaFault."""
-
-    def find(self, serial: int) -> bytes | None:
-        """The certificate with this serial if the CA is known to have signed it; a CA that keeps nothing: None."""
 
     def crl(
         self, revoked: Sequence[Revoked], *, number: int, this_update: datetime, next_update: datetime

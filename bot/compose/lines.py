@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
+from itertools import accumulate, dropwhile
 from typing import Any, Literal
 
 from handlers.rules.row_errors import RowError
@@ -16,12 +17,19 @@ CONTINUED = "｜ "
 
 # the ideographic space stays: people write it into their names
 _BREAKS = re.compile(r"[^\S\u3000]+")
+# nothing in it is unseen and no space follows another: most of what stands in a mail
+_PLAIN = re.compile(r"[!-~]*(?: [!-~]+)*")
 _SENTENCE = re.compile(r"(?<=。)")
 # a word, a katakana word, a kanji word, or one character
 _TOKEN = re.compile(r"[!-~]+|\s+|[ァ-ヺー・]+|[一-鿿々]+|.", re.DOTALL)
-_CLOSING = "。、，．,.)）」』】〕》〉：；？！…ー々・"
-_NEVER_FIRST = re.compile(f"[{re.escape(_CLOSING)}ぁ-ん]")
-_NEVER_LAST = re.compile(r"[(（「『【〔《〈おご0-9]")
+# what no line begins with (JIS X 4051): closing marks, and small kana, which every hiragana is taken for anyhow
+_CLOSING = "。、，．,.)）」』】〕》〉］｝’”：；？！:;?!]}‥…ー〜～々ゝゞヽヾ・｡､｣･ｰァィゥェォッャュョヮヵヶ"
+_NEVER_FIRST = re.compile(f"[{re.escape(_CLOSING)}]")
+_KANA = re.compile("[ぁ-ん]")
+_PAUSE = ("。", "、")
+_JOINTS = "./-@&"
+_NOT_SHORT = 0.35  # of the room
+_NEVER_LAST = re.compile(r"[(\[{（「『【〔《〈［｛‘“おご0-9]")
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class TamedError:
 
 def one_line(text: str) -> str:
     """`text` as one line without anything unseen: C0, C1, DEL, bidi, zero-width, surrogates (threats INJ1)."""
+    if _PLAIN.fullmatch(text):
+        return text.strip()
     spaced = _BREAKS.sub(" ", text)
     return "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
 
@@ -67,18 +77,26 @@ def columns(text: str) -> int:
 
 
 def fold(text: str, first: int = WIDTH, later: int = WIDTH) -> list[str]:
-    """`text` in lines of at most `first` columns, then `later`; no line begins with 。 or ends with 「."""
-    lines, line, room = [], "", first
+    """`text` in lines of at most `first` columns, then `later`; no line begins with 。 or ends with 「.
+
+    A line ends after a sentence or a 、 where that does not leave it short: a phone breaks lines anew, and a break
+    amid a phrase stands there as a second one.
+    """
+    lines, held, room = [], list[str](), first
     for token in _tokens(text):
-        while line.strip() and columns(line + token.rstrip()) > room:
-            lines.append(line.rstrip())
-            line, room, token = "", later, token.lstrip()
-        while columns(token) > room:
-            cut = _fitting(token, room)
-            lines.append(token[:cut])
-            token, room = token[cut:], later
-        line += token
-    return [*lines, line.rstrip()]
+        while "".join(held).strip() and columns("".join(held) + token.rstrip()) > room:
+            cut = _break(held, room)
+            lines.append("".join(held[:cut]).rstrip())
+            held, room = _unspaced(held[cut:]), later
+            if not held:
+                token = token.lstrip()
+        while not held and columns(token) > room:
+            size = _fitting(token, room)
+            lines.append(token[:size])
+            token, room = token[size:], later
+        if token:
+            held.append(token)
+    return [*lines, "".join(held).rstrip()]
 
 
 def fold_value(line: str) -> list[str]:
@@ -106,19 +124,39 @@ def _tokens(text: str) -> list[str]:
     tokens: list[str] = []
     for token in _TOKEN.findall(text):
         is_apart = not tokens or tokens[-1].isspace() or token.isspace()
-        if not is_apart and (_NEVER_FIRST.match(token) or _NEVER_LAST.match(tokens[-1][-1])):
+        is_tail = _KANA.match(token) and tokens and not tokens[-1].endswith(_PAUSE)
+        if not is_apart and (is_tail or _NEVER_FIRST.match(token) or _NEVER_LAST.match(tokens[-1][-1])):
             tokens[-1] += token
         else:
             tokens.append(token)
     return tokens
 
 
+def _unspaced(tokens: list[str]) -> list[str]:
+    return list(dropwhile(str.isspace, tokens))
+
+
+def _break(tokens: list[str], room: int) -> int:
+    """How many of the tokens, which fit into a line of `room` columns, it takes."""
+    ends = list(accumulate(columns(token) for token in tokens))
+    for mark in _PAUSE:
+        for place in reversed(range(len(tokens))):
+            if tokens[place].rstrip().endswith(mark) and ends[place] >= room * _NOT_SHORT:
+                return place + 1
+    return len(tokens)
+
+
 def _fitting(token: str, room: int) -> int:
-    """How many characters of a token longer than a line fit into `room` columns; one at least."""
+    """How many characters of a token longer than a line fit into `room` columns; one at least.
+
+    A long name or address ends at one of its joints, where it has one.
+    """
     width = 0
     for count, character in enumerate(token):
         width += _column(character)
         if width > room:
+            joint = max(token.rfind(mark, 0, count) for mark in _JOINTS) + 1
             hangs = next((n for n in (0, 1) if token[count - n] not in _CLOSING), 0)
-            return max(count - hangs, 1)
+            is_good = joint >= count / 2 and token[joint] not in _CLOSING
+            return joint if is_good else max(count - hangs, 1)
     return len(token)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from base64 import encodebytes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from email.header import Header
 from email.quoprimime import body_encode
@@ -25,6 +25,7 @@ from handlers.letters.applicant import (
     ApplicantRefused,
     ApplicantRevoked,
 )
+from handlers.letters.monitor import MonitorAlarm, MonitorRecovered, MonitorTrouble
 from handlers.letters.officer import (
     OfficerDecided,
     OfficerDownloaded,
@@ -33,7 +34,7 @@ from handlers.letters.officer import (
     OfficerRevocationReminder,
     OfficerRevoked,
 )
-from handlers.notices import Letter, MonitorAlarm, Notice
+from handlers.notices import Letter, Notice
 from handlers.rules.reasons import Reason
 from store.states import Verb
 
@@ -63,23 +64,32 @@ _LONGEST_NAME = 120
 _QP_WIDTH = 74
 
 
-class Composer:
-    """Turns notices into mails. `sign`: bytes -> an armored detached OpenPGP signature (SHA-256); None: no key."""
+Sign = Callable[[bytes], bytes]
 
-    def __init__(self, desk: Desk, bot_name: str, sign: Callable[[bytes], bytes] | None) -> None:
+
+class Composer:
+    """Turns notices into mails.
+
+    `signers`: bytes -> a detached signature with SHA-256 over exactly these: an armored OpenPGP block, or a CMS in
+    DER. A mail whose reader's system we have no key for leaves unsigned: the other one would look broken there. A
+    reader of no known system (applicants, monitors) gets S/MIME where we have it: programs check that unasked.
+    """
+
+    def __init__(self, desk: Desk, bot_name: str, signers: Mapping[Scheme, Sign]) -> None:
         self._desk = desk
         self._from = formataddr((one_line(bot_name), one_line(desk.address)), "utf-8")
-        self._sign = sign
+        self._signers = signers
         self._words = Words(desk)
 
-    def compose(self, notice: Notice, *, now: datetime, message_id: str, journal_head: str) -> bytes:
+    def compose(self, notice: Notice, *, now: datetime, message_id: str, journal_head: str | None) -> bytes:
         """The whole mail. The same arguments give the same bytes, unless the signature differs."""
         written = self._words.write(notice.letter, notice.language)
         marker = f"──── Ringi {one_line(notice.number)} ────" if notice.number else "──── Ringi ────"
         seed = hashlib.sha256(message_id.encode()).hexdigest()[:24]
         entity = _entity(f"{marker}\n\n{written.body}", _attachments(notice), seed)
-        if notice.sign is Scheme.OPENPGP and self._sign is not None:
-            entity = _signed(entity, self._sign(entity), seed)
+        scheme = notice.sign or Scheme.SMIME
+        if sign := self._signers.get(scheme):
+            entity = SEALS[scheme](entity, sign(entity), f"=_signed_{seed}")
         thread = [i for i in notice.thread if _MESSAGE_ID.fullmatch(i)][-_THREAD_LENGTH:]
         zone = timezone(timedelta(hours=self._desk.utc_offset_hours))
         headers = [
@@ -91,7 +101,7 @@ class Composer:
             *([f"In-Reply-To: {thread[-1]}", "References: " + "\r\n ".join(thread)] if thread else []),
             f"Auto-Submitted: {'auto-replied' if notice.thread else 'auto-generated'}",
             *([f"X-Ringi-Number: {one_line(notice.number)}"] if notice.number else []),
-            f"X-Ringi-Journal: {one_line(journal_head)}",
+            *([f"X-Ringi-Journal: {one_line(journal_head)}"] if journal_head else []),
             f"X-Ringi-Loop: {one_line(self._desk.instance)}",
             "MIME-Version: 1.0",
         ]
@@ -128,8 +138,8 @@ def _reason_of(letter: Letter) -> str | None:
             return Reason.DECLINED
         case ApplicantLapsed() | OfficerLapsed():
             return Reason.LAPSED
-        case MonitorAlarm():
-            return letter.what if re.fullmatch(r"[a-z0-9_.-]{1,64}", letter.what) else None
+        case MonitorAlarm() | MonitorTrouble() | MonitorRecovered():
+            return letter.what
     reason = getattr(letter, "reason", None)
     return reason if isinstance(reason, Reason) else None
 
@@ -173,9 +183,8 @@ def _entity(text: str, attachments: tuple[Attachment, ...], seed: str) -> bytes:
     return kind.encode() + _joined([first, *(_attached(a) for a in attachments)], boundary)
 
 
-def _signed(entity: bytes, signature: bytes, seed: str) -> bytes:
+def _seal_openpgp(entity: bytes, signature: bytes, boundary: str) -> bytes:
     """multipart/signed around exactly `entity` (RFC 3156 5): nothing is parsed or written anew after signing."""
-    boundary = f"=_signed_{seed}"
     kind = (
         'Content-Type: multipart/signed; micalg=pgp-sha256;\r\n protocol="application/pgp-signature";\r\n'
         f' boundary="{boundary}"\r\n\r\nThis is a mail signed with OpenPGP (RFC 3156).\r\n'
@@ -186,6 +195,24 @@ def _signed(entity: bytes, signature: bytes, seed: str) -> bytes:
         b'Content-Disposition: attachment; filename="signature.asc"\r\n\r\n' + armor + b"\r\n"
     )
     return kind.encode() + _joined([entity, part], boundary)
+
+
+def _seal_smime(entity: bytes, signature: bytes, boundary: str) -> bytes:
+    """The same by S/MIME (RFC 8551 3.5.3)."""
+    kind = (
+        'Content-Type: multipart/signed; micalg=sha-256;\r\n protocol="application/pkcs7-signature";\r\n'
+        f' boundary="{boundary}"\r\n\r\nThis is a mail signed with S/MIME (RFC 8551).\r\n'
+    )
+    part = (
+        b'Content-Type: application/pkcs7-signature; name="smime.p7s"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n"
+        b'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n'
+    )
+    return kind.encode() + _joined([entity, part + _base64(signature)], boundary)
+
+
+# how an entity and its signature become one, by system: (entity, signature, boundary) -> multipart/signed
+SEALS = {Scheme.OPENPGP: _seal_openpgp, Scheme.SMIME: _seal_smime}
 
 
 def _joined(parts: list[bytes], boundary: str) -> bytes:
@@ -203,7 +230,11 @@ def _attached(attachment: Attachment) -> bytes:
         "Content-Transfer-Encoding: base64\r\n"
         f"Content-Disposition: attachment{name}\r\n\r\n"
     )
-    return headers.encode("ascii") + encodebytes(attachment.data).replace(b"\n", b"\r\n")
+    return headers.encode("ascii") + _base64(attachment.data)
+
+
+def _base64(data: bytes) -> bytes:
+    return encodebytes(data).replace(b"\n", b"\r\n")
 
 
 def _safe_name(name: str) -> str:

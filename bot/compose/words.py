@@ -11,6 +11,7 @@ from typing import Any, Literal
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from bot.compose.bars import draw_bars
 from bot.compose.lines import WIDTH, columns, fold_value, one_line, sentences, tame
 from handlers.context import Desk
 from handlers.letters.views import SenderEvidence
@@ -26,13 +27,16 @@ GLOBALS = frozenset({"desk", "lang"})
 
 SEPARATOR = "-" * 18 + " English " + "-" * 18
 
+_FIRST = re.compile(r"(?<=。)|(?<=[.;]) ")  # the end of a sentence of ours, both languages
+
 _FRAME = "　" + "-" * 45  # what programs that read the real service's mails look for
 
 # copied or parsed by programs: these lines stay whole however long they are
 _WHOLE = re.compile(r"^Row-\d|^　[A-Z]+=|^　https?://\S+$")
 
-# the number stands in the subject once, also where both languages do
-_SUBJECT_PREFIX = re.compile(r"^(?:\[URGENT\] )?\[Ringi\] (A-\d+-\d+ )?")
+# both stand in the subject once, also where both languages do
+_SUBJECT_PREFIX = re.compile(r"^(?:\[URGENT\] )?\[Ringi\] ")
+_SUBJECT_NUMBER = re.compile(r" \[[AB]-\d+-\S+\]$")
 
 _WEEKDAYS = "月火水木金土日"
 _ENGLISH_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -48,6 +52,7 @@ _FINAL = frozenset(
         Reason.LAPSED,
         Reason.FOREIGN_INSTITUTION,
         Reason.OWN_APPLICATION,
+        Reason.NO_POLICY,
     }
 )
 
@@ -70,7 +75,7 @@ class Words:
         if language != "both":
             return self._tongues[language].write(letter)
         ja, en = (self._tongues[one].write(letter) for one in LANGUAGES)
-        subject = f"{ja.subject} / {_SUBJECT_PREFIX.sub('', en.subject)}"
+        subject = f"{_SUBJECT_NUMBER.sub('', ja.subject)} / {_SUBJECT_PREFIX.sub('', en.subject)}"
         return Written(subject, f"{ja.body}\n{SEPARATOR}\n\n{en.body}")
 
 
@@ -101,8 +106,8 @@ class _Tongue:
 def environment(language: OneLanguage, desk: Desk) -> ImmutableSandboxedEnvironment:
     """The sandbox templates run in.
 
-    Names: the letter's fields, `desk`, `lang`. Filters: `day`, `moment`, `dn_block`, `dn_line`, `ranges`, `cut`,
-    `reason_text`, `reason_todo`, `is_final`, `is_authenticated`.
+    Names: the letter's fields, `desk`, `lang`. Filters: those below; of an alarm's code, `alarm_next` is the first
+    sentence of `alarm_todo`.
     """
     made = ImmutableSandboxedEnvironment(
         loader=PackageLoader("mail_templates", language),
@@ -112,7 +117,7 @@ def environment(language: OneLanguage, desk: Desk) -> ImmutableSandboxedEnvironm
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    reasons = load_reasons(language)
+    reasons, alarms = load_reasons(language), load_alarms(language)
     zone = timezone(timedelta(hours=desk.utc_offset_hours))
     made.globals.update(desk=desk, lang=language)
     filters: dict[str, Callable[..., Any]] = {
@@ -121,11 +126,17 @@ def environment(language: OneLanguage, desk: Desk) -> ImmutableSandboxedEnvironm
         "dn_block": _dn_block,
         "dn_line": ", ".join,
         "ranges": _ranges,
+        "digits": _digits,
         "cut": _cut,
         "reason_text": lambda reason: sentences(reasons[reason]["what"]),
         "reason_todo": lambda reason: sentences(reasons[reason]["todo"]),
+        "alarm_title": lambda code: alarms[code]["title"],
+        "alarm_text": lambda code: sentences(alarms[code]["what"]),
+        "alarm_todo": lambda code: sentences(alarms[code]["todo"]),
+        "alarm_next": lambda code: _FIRST.split(alarms[code]["todo"])[0],
         "is_final": _FINAL.__contains__,
         "is_authenticated": is_authenticated,
+        "bars": draw_bars,
     }
     made.filters.update(filters)
     return made
@@ -139,7 +150,16 @@ def source(made: ImmutableSandboxedEnvironment, name: str) -> str:
 
 def load_reasons(language: OneLanguage) -> dict[str, dict[str, str]]:
     """`reasons.toml`: reason code -> `what` happened and what is `todo` now."""
-    return tomllib.loads((resources.files("mail_templates") / language / "reasons.toml").read_text("utf-8"))
+    return _load(language, "reasons.toml")
+
+
+def load_alarms(language: OneLanguage) -> dict[str, dict[str, str]]:
+    """`alarms.toml`: alarm code -> its short `title`, `what` happened and what is `todo`."""
+    return _load(language, "alarms.toml")
+
+
+def _load(language: OneLanguage, name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads((resources.files("mail_templates") / language / name).read_text("utf-8"))
 
 
 def is_authenticated(evidence: SenderEvidence) -> bool:
@@ -189,6 +209,14 @@ def _ranges(seqs: tuple[int, ...]) -> str:
         else:
             runs.append([seq])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _digits(text: str) -> str:
+    """A long hexadecimal number in groups that can be compared by eye and that a phone breaks between.
+
+    Sixteen each: what looks like a code stands in groups of eight.
+    """
+    return " ".join(text[at : at + 16] for at in range(0, len(text), 16))
 
 
 def _cut(text: str, room: int) -> str:

@@ -1,4 +1,7 @@
-"""Independent checks: gpg, openssl, hashlib and cryptography judge the service, none of its own code."""
+"""Independent checks: gpg, openssl, hashlib and cryptography judge the service, none of its own code.
+
+One exception: where there is no openssl, S/MIME is judged by the service's own verifier (`bot.demo.smime`).
+"""
 
 import hashlib
 import re
@@ -45,23 +48,40 @@ def dn_lines(certificate: x509.Certificate) -> list[str]:
     return sorted(parts, key=lambda part: _DN_ORDER.index(part.partition("=")[0]))
 
 
-def verify_signed_mail(raw: bytes, gpg_home: Path, fingerprint: str) -> None:
-    """gpg finds one good signature of that primary key over the first part (RFC 3156), else NotHeld."""
+def cut_signed_mail(raw: bytes) -> tuple[bytes, bytes]:
+    """The signed bytes of a multipart/signed mail, cut out between its boundary lines, and the signature part."""
     mail = parse(raw)
     require(mail.get_content_type() == "multipart/signed", "the mail is not signed")
     boundary = str(mail.get_boundary()).encode()
     pieces = raw.split(b"\r\n--" + boundary)
     require(len(pieces) == 4, "the signed mail has not exactly two parts")
+    return pieces[1].removeprefix(b"\r\n"), pieces[2].removeprefix(b"\r\n")
+
+
+def verify_openpgp(raw: bytes, gpg_home: Path, fingerprint: str) -> None:
+    """gpg finds one good signature of that primary key over the first part (RFC 3156), else NotHeld."""
+    signed, seal = cut_signed_mail(raw)
     with tempfile.TemporaryDirectory(prefix="ringi-") as folder:
-        signed, signature = Path(folder, "signed"), Path(folder, "signature.asc")
-        signed.write_bytes(pieces[1].removeprefix(b"\r\n"))
-        signature.write_bytes(pieces[2].partition(b"\r\n\r\n")[2])
-        command = ["gpg", "--homedir", str(gpg_home), "--batch", "--no-tty", "--status-fd", "1"]
-        done = _run([*command, "--verify", str(signature), str(signed)])
+        Path(folder, "signed").write_bytes(signed)
+        Path(folder, "signature.asc").write_bytes(seal.partition(b"\r\n\r\n")[2])
+        command = ["gpg", "--homedir", str(gpg_home), "--batch", "--no-tty", "--status-fd", "1", "--verify"]
+        done = _run([*command, f"{folder}/signature.asc", f"{folder}/signed"])
     valid = re.findall(r"^\[GNUPG:\] VALIDSIG .*?(\w+)$", done.stdout.decode(errors="replace"), re.MULTILINE)
     require(
         done.returncode == 0 and valid == [fingerprint], f"gpg does not take the signature: {valid or 'none'}"
     )
+
+
+def verify_cms(signed: bytes, signature: bytes, root: Path, address: str) -> None:
+    """openssl finds a good signature (DER) by the holder of that address, whose certificate is good for e-mail."""
+    with tempfile.TemporaryDirectory(prefix="ringi-") as folder:
+        Path(folder, "signed").write_bytes(signed)
+        Path(folder, "smime.p7s").write_bytes(signature)
+        trust = ["-CAfile", str(root), "-no-CApath", "-no-CAstore", "-purpose", "smimesign"]
+        rules = ["-verify_email", address, "-binary", "-inform", "DER"]
+        files = ["-in", f"{folder}/smime.p7s", "-content", f"{folder}/signed", "-out", f"{folder}/out"]
+        done = _run(["openssl", "cms", "-verify", *trust, *rules, *files])
+    require(done.returncode == 0, f"openssl cms: {done.stderr.decode(errors='replace').strip()}")
 
 
 def verify_chain(certificate: Path, chain: Path, root: Path, fqdn: str) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import imaplib
-import shutil
 import signal
 import subprocess
 import threading
@@ -16,17 +15,20 @@ from bot.demo.keeping import write_journal, write_summary
 from bot.demo.programme import LAST_ACT, PROGRAMME, Act
 from bot.demo.service import RINGI, ServiceFault
 from bot.demo.stage import Stage, set_stage
+from bot.demo.systems import has_gpg
 from bot.demo.transcript import Step, Summary, Transcript
 from bot.demo.world import WorldFault
 from bot.setup.prepare import SetupFault
 
 _PATIENCE = 60.0
 _GPG_MISSING = """\
-gpg is missing; officers sign with it, and the service checks with it. To get it:
+Played with S/MIME, for gpg is not here. To play with OpenPGP, get it:
   Debian, Ubuntu:  sudo apt-get install gnupg
   Fedora, RHEL:    sudo dnf install gnupg2
   macOS:           brew install gnupg
   Windows:         winget install GnuPG.GnuPG   (the service itself runs on Linux and macOS, or in WSL)"""
+_GPG_FOUND = "Played with OpenPGP, for gpg is here; `--smime` plays with S/MIME."
+_SMIME_WANTED = "Played with S/MIME, as you asked."
 # what a step may meet when the service does not do what it should; anything else is a fault of the rehearsal
 _WORLD = (
     NotHeld,
@@ -44,24 +46,28 @@ def play(
     *,
     say: Transcript,
     stay: bool = False,
+    smime: bool = False,
     patience: float = _PATIENCE,
     ringi: Sequence[str] = RINGI,
+    acts: Sequence[Act] = PROGRAMME,
 ) -> Summary:
     """Play everything below `folder`, which is made and must not hold anything yet.
 
-    `patience`: seconds to wait for any one answer. `ringi`: how to call the program that is rehearsed.
+    `smime`: by S/MIME, also where gpg is there.
+    `patience`: seconds to wait for any one answer. `ringi`: how to call the program that is rehearsed. `acts`: some of
+    the programme, each with what it needs before it.
     """
     folder = folder.absolute()
     say.title(
         "Ringi: rehearsal of manual 1-1 to 1-4, サーバ証明書の新規発行・更新・失効・情報取得",
-        _explain(folder),
+        _explain(folder, smime=smime),
     )
     if obstacle := _find_obstacle(folder):
         return _give_up(folder, obstacle, say)
     with _signals():
         try:
-            with set_stage(folder, say, patience, ringi) as stage:
-                summary = _play_on(stage, stay)
+            with set_stage(folder, say, patience, ringi, smime=smime or not has_gpg()) as stage:
+                summary = _play_on(stage, acts, stay)
         except (WorldFault, SetupFault, ServiceFault) as fault:
             summary = _give_up(folder, str(fault), say)
         except KeyboardInterrupt:
@@ -72,17 +78,17 @@ def play(
     return summary
 
 
-def _explain(folder: Path) -> list[str]:
+def _explain(folder: Path, *, smime: bool) -> list[str]:
+    why = _SMIME_WANTED if smime else _GPG_FOUND if has_gpg() else _GPG_MISSING
     return [
         "An embedded mail world (real IMAP and SMTP on loopback), the real service as its own process,",
         "an applicant and an officer with mail programs. Every mail is kept in",
         f"  {folder}",
+        *why.splitlines(),
     ]
 
 
 def _find_obstacle(folder: Path) -> str | None:
-    if shutil.which("gpg") is None:
-        return _GPG_MISSING
     if folder.exists() and any(folder.iterdir()):
         return f"{folder} holds something already; name another with --folder"
     return None
@@ -95,13 +101,13 @@ def _give_up(folder: Path, fault: str, say: Transcript) -> Summary:
     return Summary(folder, (step,))
 
 
-def _play_on(stage: Stage, stay: bool) -> Summary:
+def _play_on(stage: Stage, acts: Sequence[Act], stay: bool) -> Summary:
     played: list[Step] = []
-    for act in PROGRAMME:
+    for act in acts:
         step = _perform(stage, act)
         played.append(step)
         if act.is_needed and not step.held:
-            played += [_skip(stage, left) for left in PROGRAMME[len(played) :]]
+            played += [_skip(stage, left) for left in acts[len(played) :]]
             break
     if stay:
         staying.stay(stage)
@@ -142,6 +148,7 @@ def _places(folder: Path) -> list[tuple[str, str]]:
         ("certificate", "certificate.pem, its chain.pem (with the root), its private-key.pem"),
         ("renewal", "renewed-certificate.pem, its renewed-private-key.pem; the CRL at the end is ca.crl"),
         ("journal", "journal.jsonl, one entry a line"),
+        ("evidence", "evidence/ and renewed-evidence/: each proves one certificate by its verify.sh"),
         ("summary", "summary.json; the service's log is service.log, its own directory service/"),
     ]
 

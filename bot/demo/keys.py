@@ -1,6 +1,7 @@
 """People's OpenPGP keys: made, exported, used to check a signature, all with the gpg program itself."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def import_key(gpg_home: Path, key_file: Path) -> None:
 
 def stop_agent(gpg_home: Path) -> None:
     """End the agent that gpg left behind for `gpg_home`."""
+    if shutil.which("gpgconf") is None:
+        return
     command = ["gpgconf", "--homedir", str(gpg_home), "--kill", "all"]
     subprocess.run(command, capture_output=True, check=False, timeout=_GPG_SECONDS)
 

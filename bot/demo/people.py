@@ -1,4 +1,4 @@
-"""The people of the rehearsal: an applicant and an officer, with a mail program, a browser and gpg, no more.
+"""The people of the rehearsal: an applicant and an officer, with a mail program, a browser and a key, no more.
 
 They know the manual and the mails they get, nothing of the service's inside; any mail server serves them.
 """
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urljoin
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bot.demo import replies
 from bot.demo.keys import make_key, stop_agent
 from bot.demo.mailbox import Mailbox, parse
+from bot.demo.seals import Seal
 
 __all__ = ["Applicant", "Mailbox", "Officer", "Page", "make_key", "stop_agent"]
 
@@ -132,25 +132,16 @@ class Applicant:
 
 @dataclass
 class Officer:
-    """登録担当者: decides by signed replies. `gpg_home` holds the secret key of that primary fingerprint."""
+    """登録担当者: decides by signed replies."""
 
     mailbox: Mailbox
-    gpg_home: Path
-    fingerprint: str
+    seal: Seal
 
     def reply_signed(
         self, request: bytes, text: str, *, quote: bool = True, style: str = "thunderbird"
     ) -> bytes:
         """Reply `text` under a signature; `style` is a row of `replies.STYLES`. Returns the mail as sent."""
-        raw = replies.signed_reply(
-            request,
-            self.mailbox.user,
-            text,
-            quote=quote,
-            style=style,
-            gpg_home=self.gpg_home,
-            fingerprint=self.fingerprint,
-        )
+        raw = replies.signed_reply(request, self.mailbox.user, text, quote=quote, style=style, seal=self.seal)
         return self.resend(raw)
 
     def reply_unsigned(
@@ -164,15 +155,7 @@ class Officer:
         self, to: str, subject: str, text: str, files: Mapping[str, bytes] | None = None
     ) -> bytes:
         """A new signed mail; returns the mail as sent."""
-        raw = replies.signed_mail(
-            self.mailbox.user,
-            to,
-            subject,
-            text,
-            files or {},
-            gpg_home=self.gpg_home,
-            fingerprint=self.fingerprint,
-        )
+        raw = replies.signed_mail(self.mailbox.user, to, subject, text, files or {}, seal=self.seal)
         return self.resend(raw, to)
 
     def resend(self, raw: bytes, to: str | None = None) -> bytes:

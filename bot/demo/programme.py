@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.demo import steps, steps_after, steps_lists, steps_renewal, steps_revocation
+from bot.demo import steps, steps_after, steps_evidence, steps_lists, steps_renewal, steps_revocation
 from bot.demo.stage import Stage
 
 
@@ -75,6 +75,7 @@ PROGRAMME = (
     Act("1-4-1", "一覧: both certificates are revoked", steps_lists.list_after_revocations, False),
     Act("1-4", "状況: one certificate and its files", steps_lists.ask_for_status, False),
     Act("1", "the journal's chain holds", steps_after.verify_journal, False),
+    Act("1", "both certificates are proven offline", steps_evidence.prove_certificates, False),
     Act("1", "no alarm, no mail left over", steps_after.look_for_alarms, False),
 )
 LAST_ACT = Act("1", "the service ends in order", steps_after.stop_service, False)

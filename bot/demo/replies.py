@@ -3,19 +3,17 @@
 import base64
 import re
 import secrets
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.header import Header
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, localtime, make_msgid, parseaddr
-from pathlib import Path
 from typing import Literal
 
 from bot.demo.mailbox import parse, subject_of, text_of
+from bot.demo.seals import Seal
 
 _DOMAIN = "mail-program.example.jp"
-_GPG_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -61,27 +59,18 @@ def plain_reply(request: bytes, sender: str, text: str, *, quote: bool, style: s
     return _head(_reply_headers(request, sender)) + b"MIME-Version: 1.0\r\n" + part
 
 
-def signed_reply(
-    request: bytes, sender: str, text: str, *, quote: bool, style: str, gpg_home: Path, fingerprint: str
-) -> bytes:
-    """A reply under an OpenPGP/MIME signature (RFC 3156) by a key of `gpg_home`, to `request`'s sender."""
+def signed_reply(request: bytes, sender: str, text: str, *, quote: bool, style: str, seal: Seal) -> bytes:
+    """A reply under a signature, to `request`'s sender."""
     headers = _reply_headers(request, sender)
     shape = STYLES[style]
     part = _payload(answer_text(request, text, quote=quote, style=shape), shape, headers)
-    return _sealed(headers, part, gpg_home, fingerprint)
+    return _head(headers) + b"MIME-Version: 1.0\r\n" + seal(part)
 
 
 def signed_mail(
-    sender: str,
-    to: str,
-    subject: str,
-    text: str,
-    files: Mapping[str, bytes],
-    *,
-    gpg_home: Path,
-    fingerprint: str,
+    sender: str, to: str, subject: str, text: str, files: Mapping[str, bytes], *, seal: Seal
 ) -> bytes:
-    """A new mail with files, all of it under one OpenPGP/MIME signature."""
+    """A new mail with files, all of it under one signature."""
     mail = EmailMessage()
     mail.set_content(text, cte="base64")
     for name, data in files.items():
@@ -90,33 +79,7 @@ def signed_mail(
     part = mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))
     headers = {"From": sender, "To": to, "Subject": subject}
     headers |= {"Date": format_datetime(localtime()), "Message-ID": make_msgid(domain=_DOMAIN)}
-    return _sealed(headers, part, gpg_home, fingerprint)
-
-
-def _sealed(headers: Mapping[str, str], part: bytes, gpg_home: Path, fingerprint: str) -> bytes:
-    """RFC 3156: `part` and a signature over exactly its bytes."""
-    signature = sign_detached(part, gpg_home, fingerprint)
-    boundary = f"------------{secrets.token_hex(12)}"
-    kind = (
-        "MIME-Version: 1.0\r\nContent-Type: multipart/signed; micalg=pgp-sha256;\r\n"
-        f' protocol="application/pgp-signature";\r\n boundary="{boundary}"\r\n\r\n'
-        "This is an OpenPGP/MIME signed message (RFC 4880 and 3156)\r\n"
-    )
-    seal = (
-        'Content-Type: application/pgp-signature; name="OpenPGP_signature.asc"\r\n'
-        'Content-Disposition: attachment; filename="OpenPGP_signature.asc"\r\n\r\n'
-    )
-    between, end = f"\r\n--{boundary}\r\n", f"\r\n--{boundary}--\r\n"
-    body = between.encode() + part + between.encode() + seal.encode() + signature + end.encode()
-    return _head(headers) + kind.encode() + body[2:]
-
-
-def sign_detached(data: bytes, gpg_home: Path, fingerprint: str) -> bytes:
-    """An armored detached signature (SHA-256) with CRLF lines; `gpg` must be there."""
-    command = ["gpg", "--homedir", str(gpg_home), "--batch", "--no-tty", "--digest-algo", "SHA256"]
-    command += ["--local-user", fingerprint, "--armor", "--detach-sign"]
-    done = subprocess.run(command, input=data, capture_output=True, check=True, timeout=_GPG_SECONDS)
-    return b"\r\n".join(done.stdout.splitlines()) + b"\r\n"
+    return _head(headers) + b"MIME-Version: 1.0\r\n" + seal(part)
 
 
 def answer_text(request: bytes, text: str, *, quote: bool, style: Style) -> str:

@@ -59,6 +59,12 @@ class Service:
             time.sleep(_POLL_SECONDS)
         return ready
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ServiceFault("the service was never started")
+        return self._process.pid
+
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -21,10 +21,13 @@ from bot.config import Config, load_config
 from bot.demo.checks import NotHeld
 from bot.demo.clock import Clock
 from bot.demo.keeping import MailFolder
-from bot.demo.keys import export_key, import_key, make_key, stop_agent
+from bot.demo.keys import stop_agent
 from bot.demo.mailbox import Mailbox
 from bot.demo.people import Applicant, Form, Officer
+from bot.demo.private import write_private
 from bot.demo.service import Service
+from bot.demo.smime import smime_system
+from bot.demo.systems import System, openpgp_system
 from bot.demo.tls import make_tls
 from bot.demo.transcript import Transcript
 from bot.demo.world import HOST, World
@@ -67,6 +70,7 @@ class Stage:
     engine: Engine
     applicant: Applicant
     officer: Officer
+    system: System
     desk: Mailbox  # the bot's own account, to see that it has taken what came
     monitor: Mailbox
     key: rsa.RSAPrivateKey = field(init=False)
@@ -82,8 +86,12 @@ class Stage:
 
     @property
     def directory(self) -> Path:
-        """The service's own: config.toml, bot-key.asc, ca/, register/, state/."""
+        """The service's own: config.toml, ca/, register/, state/."""
         return self.config.register_dir.parent
+
+    def verify(self, raw: bytes) -> None:
+        """NotHeld unless the bot signed this mail."""
+        self.system.verify(raw)
 
     def pass_days(self, days: timedelta) -> None:
         """Move everybody's clock and have the service look at it."""
@@ -128,7 +136,9 @@ class Stage:
 
 
 @contextmanager
-def set_stage(folder: Path, say: Transcript, patience: float, ringi: Sequence[str]) -> Iterator[Stage]:
+def set_stage(
+    folder: Path, say: Transcript, patience: float, ringi: Sequence[str], *, smime: bool
+) -> Iterator[Stage]:
     """Build everything below `folder`, start the service, and take it all down at the end."""
     with ExitStack() as stack:
         place = folder / "world"
@@ -139,12 +149,12 @@ def set_stage(folder: Path, say: Transcript, patience: float, ringi: Sequence[st
         passwords = {user: secrets.token_urlsafe(9) for user in _NAMES}
         world = stack.enter_context(World(passwords, make_tls(place), mails.keep, clock.now))
         accounts = {user: _account(world, user, password) for user, password in passwords.items()}
-        officer = _employ_officer(stack, accounts[OFFICER], place)
+        system: System = smime_system(place, BOT, OFFICER) if smime else openpgp_system(stack, place, OFFICER)
         write_private(place / "bot-password", f"{passwords[BOT]}\n".encode())
         directory = _service_directory(stack, folder)
-        prepared = _prepare(stack, directory, _answers(world, place, _free_port()))
-        import_key(officer.gpg_home, directory / "bot-key.asc")
+        prepared = _prepare(stack, directory, _answers(world, place, _free_port(), system))
         config = load_config(prepared.config)
+        system.meet(config)
         service = Service(prepared.config, folder / "service.log", ringi, clock.file)
         _start(stack, service, say, patience)
         yield Stage(
@@ -157,7 +167,8 @@ def set_stage(folder: Path, say: Transcript, patience: float, ringi: Sequence[st
             config=config,
             engine=_open(stack, config.store.url),
             applicant=Applicant(accounts[APPLICANT]),
-            officer=officer,
+            officer=Officer(accounts[OFFICER], system.seal),
+            system=system,
             desk=accounts[BOT],
             monitor=accounts[MONITOR],
         )
@@ -169,6 +180,8 @@ def _prepare(stack: ExitStack, directory: Path, answers: Answers) -> Prepared:
     # a used URL answers its user for ten minutes more; in a rehearsal nobody waits that long
     text = prepared.config.read_text(encoding="utf-8")
     text = re.sub(r"^\[web\]$", "[web]\nrepeat_minutes = 0", text, count=1, flags=re.MULTILINE)
+    # and how much room is left on this machine's disk is not what is rehearsed
+    text += "\n[alarms]\ndisk_free_mb = 1\n"
     prepared.config.write_text(text, encoding="utf-8")
     return prepared
 
@@ -189,16 +202,6 @@ def _account(world: World, user: str, password: str) -> Mailbox:
     return Mailbox(HOST, world.imap_port, HOST, world.smtp_port, user, password, world.ca_file)
 
 
-def _employ_officer(stack: ExitStack, mailbox: Mailbox, place: Path) -> Officer:
-    """A fresh key in a short-named home; it is exported for a mail program that wants to look on."""
-    home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ringi-", ignore_cleanup_errors=True)))
-    stack.callback(stop_agent, home)
-    fingerprint = make_key(home, f"Hanako Toroku <{OFFICER}>")
-    (place / "officer-key.asc").write_bytes(export_key(home, fingerprint))
-    write_private(place / "officer-secret-key.asc", export_key(home, fingerprint, secret=True))
-    return Officer(mailbox, home, fingerprint)
-
-
 def _service_directory(stack: ExitStack, folder: Path) -> Path:
     directory = folder / "service"
     if len(os.fsencode(directory)) <= _LONGEST_DIRECTORY:
@@ -213,7 +216,7 @@ def _bring_home(short: Path, directory: Path) -> None:
     shutil.rmtree(short)
 
 
-def _answers(world: World, place: Path, web_port: int) -> Answers:
+def _answers(world: World, place: Path, web_port: int, system: System) -> Answers:
     def server(port: int) -> ServerAnswers:
         return ServerAnswers(HOST, port, "starttls", BOT, place / "bot-password", None, world.ca_file)
 
@@ -233,8 +236,9 @@ def _answers(world: World, place: Path, web_port: int) -> Answers:
             applicant_domains=("example.ac.jp",),
             vetted_until=(datetime.now(UTC) + timedelta(days=365)).date(),
         ),
-        officers=(OfficerAnswers("hanako", "登録 花子", OFFICER, place / "officer-key.asc"),),
+        officers=(OfficerAnswers("hanako", "登録 花子", OFFICER, system.key_file),),
         ca=NewCa("Ringi demo CA", key="p256"),
+        smime=system.smime,
         web_port=web_port,
         monitors=(MONITOR,),
     )
@@ -245,9 +249,3 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """A file that only its owner may read."""
-    path.touch(mode=0o600)
-    path.write_bytes(data)

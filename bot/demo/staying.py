@@ -4,7 +4,8 @@ import contextlib
 import threading
 
 from bot.demo.mailbox import Mailbox
-from bot.demo.stage import BOT, Stage, write_private
+from bot.demo.private import write_private
+from bot.demo.stage import BOT, Stage
 from bot.demo.steps import DN, FQDN
 
 _NEXT = "test2.example.ac.jp"
@@ -23,11 +24,7 @@ def stay(stage: Stage) -> None:
             _account(stage.officer.mailbox, "officer"),
             ("  servers", _servers(stage.officer.mailbox)),
             ("  trust", f"{world / 'ca.pem'} (Settings, Certificates, Authorities, Import)"),
-            (
-                "  officer's key",
-                f"{world / 'officer-secret-key.asc'} (Account Settings, End-To-End Encryption)",
-            ),
-            ("  bot's key", f"{stage.directory / 'bot-key.asc'} (to check what the bot signs)"),
+            *stage.system.places(stage.directory),
         ]
     )
     ahead = stage.clock.ahead().days

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from bot.demo.checks import code_of, require, verify_signed_mail
+from bot.demo.checks import code_of, require
 from bot.demo.mailbox import Mailbox, attachments_of, subject_of, text_of
 from bot.demo.stage import BOT, Stage
 
@@ -91,7 +91,7 @@ def read_number(stage: Stage, words: str) -> str:
 
 def check_request(stage: Stage) -> str:
     """The request's signature, and its sheet against the TSV as it was mailed; returns the sheet's code."""
-    verify_signed_mail(stage.request, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(stage.request)
     files = attachments_of(stage.request)
     sheet = files.get(f"{stage.number}.sheet")
     require(sheet is not None, f"no sheet is attached, but {sorted(files)}")
@@ -131,7 +131,7 @@ def approve(stage: Stage, line: str, words: str) -> str:
     show_sent(stage, stage.approval, words)
     answer = to_officer(stage, "承認を受け付けました", "approval-answer", "^承認を|^ファイル|^- ")
     require(_DONE_WORDS in text_of(answer), "the manual's words of completion are missing")
-    verify_signed_mail(answer, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(answer)
     require(stage.standing().decisions == decisions + 1, f"on record: {stage.standing()}")
     return "one decision more on record; the answer is signed and has the manual's words"
 

@@ -7,14 +7,16 @@ from urllib.error import HTTPError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bot.demo.checks import NotHeld, dn_lines, matches, require, verify_chain, verify_signed_mail
+from bot.demo.checks import NotHeld, dn_lines, matches, require, verify_chain
 from bot.demo.keeping import write_journal
 from bot.demo.mailbox import subject_of, text_of
 from bot.demo.people import Form
-from bot.demo.stage import Stage, write_private
+from bot.demo.private import write_private
+from bot.demo.stage import Stage
 from bot.demo.steps import DN, FQDN, show_sent, to_applicant, to_officer
 
 _DOWNLOADED = "サーバ証明書取得通知"
+_ALL_IS_WELL = "[Ringi] 本日の日報: 異常ありません"
 # as programs that read the real service's mails find them
 _NOTICE = re.compile(
     r"^【対象証明書DN】\n　-+\n(?P<dn>(?:　\w+=.*\n)+)　-+\n\n【対象証明書シリアル番号】\n　(?P<serial>\d+)$",
@@ -77,14 +79,14 @@ def read_download_notice(stage: Stage) -> str:
     """1-1-5: the signed notice, to the letter."""
     notice = to_officer(stage, _DOWNLOADED, "downloaded", "取得を完了|^(【|　)")
     require(subject_of(notice) == _DOWNLOADED, f"the subject is {subject_of(notice)!r}")
-    verify_signed_mail(notice, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(notice)
     found = _NOTICE.search(text_of(notice))
     require(found, "DN and serial number do not stand below their labels as in the real service's mails")
     assert found
     dn = [line.removeprefix("　") for line in found["dn"].splitlines()]
     require(dn == dn_lines(stage.certificate), f"the DN is {dn}")
     require(int(found["serial"]) == stage.certificate.serial_number, f"the serial is {found['serial']}")
-    return "gpg: a good signature by the bot's key; DN and serial number are the certificate's"
+    return f"{stage.system.judge}: a good signature by the bot; DN and serial number are the certificate's"
 
 
 def download_again(stage: Stage) -> str:
@@ -134,11 +136,13 @@ def verify_journal(stage: Stage) -> str:
 
 
 def look_for_alarms(stage: Stage) -> str:
-    """Nothing was odd, and no mail is left anywhere."""
+    """Nothing was odd, and no mail is left anywhere: the monitor got the days' digests and nothing else."""
     stage.settle()
-    alarms = [subject_of(raw) for raw in stage.monitor.all()]
+    subjects = [subject_of(raw) for raw in stage.monitor.all()]
+    alarms = [subject for subject in subjects if not subject.startswith(_ALL_IS_WELL)]
     require(not alarms, f"the monitor got {alarms}")
-    return "the monitor got no mail; every mail is answered and filed"
+    require(bool(subjects), "two weeks passed, and the monitor got no digest")
+    return f"the monitor got {len(subjects)} digests, all well; every mail is answered and filed"
 
 
 def stop_service(stage: Stage) -> str:

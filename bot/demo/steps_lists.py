@@ -2,7 +2,7 @@
 
 from cryptography import x509
 
-from bot.demo.checks import require, verify_signed_mail
+from bot.demo.checks import require
 from bot.demo.mailbox import attachments_of, text_of
 from bot.demo.stage import BOT, Stage
 from bot.demo.steps import DN, FQDN, show_sent, to_officer
@@ -35,7 +35,7 @@ def list_after_revocations(stage: Stage) -> str:
 def ask_for_status(stage: Stage) -> str:
     """1-4, uses 2 to 4: one certificate by its serial number, with its files."""
     serial = stage.renewed.serial_number
-    answer = _ask(stage, f"状況 {serial}", "状況をお知らせします", "status", "^■|^状態|日時|^利用管理者")
+    answer = _ask(stage, f"状況 {serial}", "申請と証明書の状況", "status", "^■|^状態|日時|^利用管理者")
     for line in (f"■ 証明書 {serial}", "状態: 失効済み", f"利用管理者mail: {stage.applicant.mailbox.user}"):
         require(line in text_of(answer).splitlines(), f"the answer does not say {line}")
     files = attachments_of(answer)
@@ -73,7 +73,7 @@ def _ask(stage: Stage, command: str, subject: str, words: str, lines: str) -> by
     stage.say.act("The officer", "writes one line, signed:")
     show_sent(stage, stage.officer.write_signed(BOT, "問い合わせ", f"{command}\n"), f"ask-{words}")
     answer = to_officer(stage, subject, words, lines)
-    verify_signed_mail(answer, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(answer)
     return answer
 
 

@@ -6,9 +6,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bot.demo.checks import matches, require, verify_signed_mail
+from bot.demo.checks import matches, require
 from bot.demo.mailbox import attachments_of, subject_of, text_of
-from bot.demo.stage import Stage, write_private
+from bot.demo.private import write_private
+from bot.demo.stage import Stage
 from bot.demo.steps import (
     DN,
     FQDN,
@@ -90,7 +91,7 @@ def read_renewal_notice(stage: Stage) -> str:
     """1-2-5: the signed notice, with the TSV that will revoke the old certificate."""
     notice = to_officer(stage, _RENEWED, "renewal-notice", _BLOCKS)
     require(subject_of(notice) == _RENEWED, f"the subject is {subject_of(notice)!r}")
-    verify_signed_mail(notice, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(notice)
     old, new = stage.certificate.serial_number, stage.renewed.serial_number
     for label, serial in (("新証明書シリアル番号", new), ("旧証明書のシリアル番号", old)):
         require(f"【{label}】\n　{serial}\n" in text_of(notice), f"{label} is not {serial}")
@@ -122,7 +123,7 @@ def read_reminder(stage: Stage) -> str:
     _let_days_pass(stage, 1)
     mail = to_officer(stage, _AGAIN, "reminder", "2週間|速やかに|該当|^【|^　[0-9]")
     require(subject_of(mail) == _AGAIN, f"the subject is {subject_of(mail)!r}")
-    verify_signed_mail(mail, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(mail)
     serial = stage.certificate.serial_number
     require(f"【旧証明書のシリアル番号】\n　{serial}\n" in text_of(mail), f"it does not name {serial}")
     files = [name for name in attachments_of(mail) if name.endswith((".tsv", ".txt"))]
@@ -143,7 +144,7 @@ def report_replacement(stage: Stage) -> str:
         "revocation-request",
         "^｜ (失効|却下|保留)|^Row-|^　(失効|コメント)|^コード: ",
     )
-    verify_signed_mail(stage.request, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(stage.request)
     serial = stage.certificate.serial_number
     require(
         f"　失効対象証明書シリアル番号: {serial}\n" in text_of(stage.request), f"it does not name {serial}"

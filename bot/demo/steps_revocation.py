@@ -4,7 +4,7 @@ from urllib.error import URLError
 
 from cryptography import x509
 
-from bot.demo.checks import NotHeld, dn_lines, is_revoked, require, verify_signed_mail
+from bot.demo.checks import NotHeld, dn_lines, is_revoked, require
 from bot.demo.mailbox import Mailbox, subject_of, text_of
 from bot.demo.stage import Stage
 from bot.demo.steps import DN, apply, approve, check_request, read_number, show_sent, to_applicant, to_officer
@@ -91,7 +91,7 @@ def see_both_revoked(stage: Stage) -> str:
 def _read_completion(stage: Stage, certificate: x509.Certificate, reason: str) -> str:
     """The manual's words to officer and applicant; the officer's mail is signed."""
     officers = to_officer(stage, _DONE, "revoked", "完了|^(【|　[^-])")
-    verify_signed_mail(officers, stage.officer.gpg_home, stage.config.openpgp.fingerprint)
+    stage.verify(officers)
     for mail in (officers, to_applicant(stage, _DONE, "revoked", "完了")):
         _check_completion(mail, certificate, reason)
     for mailbox in (stage.officer.mailbox, stage.applicant.mailbox):

@@ -14,6 +14,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -218,6 +219,7 @@ class _Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._ids = count(1)
 
     async def handle_RCPT(
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
@@ -228,9 +230,11 @@ class _Door:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
+        # as servers do: the same mail delivered twice within a second differs by its id
+        id, time = next(self._ids), format_datetime(self._world.now())
         trace = (
             f"Return-Path: <{envelope.mail_from}>\r\n"
-            f"Received: from {session.host_name} by {_NAME}; {format_datetime(self._world.now())}\r\n"
+            f"Received: from {session.host_name} by {_NAME} with ESMTP id {id}; {time}\r\n"
         )
         for recipient in envelope.rcpt_tos:
             await self._world.deliver(

@@ -28,6 +28,11 @@ class Site:
     now: datetime
 
 
+def unused(part: str, section: str) -> Finding:
+    """A system of signatures that this desk does without."""
+    return Finding(part, True, f"not used: the configuration has no [{section}]")
+
+
 def foreign_owner(path: Path) -> str | None:
     """Whose `path` is, if it is not ours: gpg and SQLite would leave files that the service can't use."""
     owner = path.stat().st_uid

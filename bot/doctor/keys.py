@@ -1,5 +1,6 @@
-"""The doctor's look at keys: gpg itself, the officers', the bot's own, the CA's."""
+"""The doctor's look at keys: gpg itself, the officers', the bot's own, the CA's; `bot.doctor.smime` at the rest."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,10 +11,11 @@ from cryptography import x509
 from bot.ca.local import LocalCa
 from bot.ca.protocol import CaFault
 from bot.config import SecretFault, read_passphrase
-from bot.doctor.finding import Finding, Site, as_owner, foreign_owner, is_open_to_all
+from bot.doctor.finding import Finding, Site, as_owner, foreign_owner, is_open_to_all, unused
 from bot.openpgp.key_file import read_key_file
 from bot.openpgp.keys import GpgFault, OfficerKeys, gpg_version
 from bot.register import load_register
+from bot.signer.client import SignerClient, socket_call
 from bot.toml_file import TomlFault
 from bot.wiring import open_bot_key
 from handlers.rules.register import Register
@@ -24,6 +26,9 @@ _OLDEST_GPG = (2, 2)
 
 def examine_gpg(site: Site) -> Iterator[Finding]:
     """The program, and whether it is new enough."""
+    if site.config.openpgp is None:
+        yield unused("gpg", "openpgp")
+        return
     program = site.config.openpgp.gpg
     version = gpg_version(program)
     mend = f"apt-get install gnupg, or name the program in openpgp.gpg of {site.path}"
@@ -36,19 +41,22 @@ def examine_gpg(site: Site) -> Iterator[Finding]:
 
 
 def examine_officer_keys(site: Site) -> Iterator[Finding]:
-    """Each pinned key: its file holds it and it alone, and it can sign, also a month from now."""
-    part = "officer keys"
+    """Each pinned OpenPGP key: its file holds it and it alone, and it can sign, also a month from now."""
+    part, settings = "officer keys", site.config.openpgp
+    if settings is None:
+        yield unused(part, "openpgp")
+        return
     try:
-        register = load_register(site.config.register_dir)
+        register = load_register(site.config.register_dir, site.config.schemes)
     except TomlFault:
         yield Finding(part, False, "not examined: the register can't be read", "mend the register first")
         return
-    program = site.config.openpgp.gpg
+    program = settings.gpg
     try:
         # a ring of our own: one that another user left in officers_home would stop the service
         with tempfile.TemporaryDirectory(prefix="ringi-check-") as home:
             lapsed = OfficerKeys.load(register, site.config.register_dir, Path(home), program).warnings
-        soon = list(_ending_keys(register, site))
+        soon = list(_ending_keys(register, site, program))
     except TomlFault as refused:
         for one in refused.faults:
             mend = f"put the officer's public key, and it alone, into {one.path}"
@@ -66,8 +74,11 @@ def examine_officer_keys(site: Site) -> Iterator[Finding]:
 
 
 def examine_signing_key(site: Site) -> Iterator[Finding]:
-    """The bot's key makes a signature now, and still will in a month."""
+    """The bot's OpenPGP key makes a signature now, and still will in a month."""
     part, settings = "signing key", site.config.openpgp
+    if settings is None:
+        yield unused(part, "openpgp")
+        return
     if not settings.home.is_dir():
         mend = (
             f"name the gpg home of the bot's key in openpgp.home of {site.path}, or make both by `ringi init`"
@@ -79,7 +90,7 @@ def examine_signing_key(site: Site) -> Iterator[Finding]:
         yield Finding(part, False, what, as_owner(owner, site))
         return
     try:
-        key = open_bot_key(site.config)
+        key = open_bot_key(settings)
         key.sign_detached(b"ringi check\r\n")
         ends = key.expires_at()
     except SecretFault as fault:
@@ -104,6 +115,10 @@ def examine_signing_key(site: Site) -> Iterator[Finding]:
 def examine_ca(site: Site) -> Iterator[Finding]:
     """Key, certificate and chain open; they outlive what they sign; the key is nobody else's."""
     settings = site.config.ca
+    if not site.config.signer.start:
+        yield from _exposed_key(site)
+        yield from _examine_signer(site)
+        return
     for path in (settings.key, settings.passphrase_file):
         if path and is_open_to_all(path, bits=0o004):
             yield Finding("CA", False, f"{path} can be read by everybody", f"chmod 600 {path}")
@@ -118,15 +133,36 @@ def examine_ca(site: Site) -> Iterator[Finding]:
     except CaFault as fault:
         yield Finding("CA", False, str(fault), f"the files are named in [ca] of {site.path}")
         return
-    if passphrase is None:
+    if passphrase is None and settings.key:
         mend = f"openssl pkcs8 -topk8 -v2 aes-256-cbc -in {settings.key}, and name its passphrase in ca.passphrase_file"
         yield Finding("CA", True, f"{settings.key} is not encrypted", mend)
     yield from _validity(site, ca)
-    name = x509.load_der_x509_certificate(ca.chain()[0]).subject.rfc4514_string()
-    yield Finding("CA", True, f"{name} signs until {ca.not_after:%Y-%m-%d}")
 
 
-def _validity(site: Site, ca: LocalCa) -> Iterator[Finding]:
+def _exposed_key(site: Site) -> Iterator[Finding]:
+    """Where the signer is a user of its own, its key must not be the desk's to read; root reads everything."""
+    key = site.config.ca.key
+    if key is None:
+        return
+    # a folder that is closed to us closes the key too
+    if is_open_to_all(key, bits=0o004) if os.geteuid() == 0 else os.access(key, os.R_OK):
+        what = f"{key} can be read by the desk's user: whoever takes over the desk has the CA"
+        yield Finding("CA", False, what, f"chown ringi-signer: {key}; chmod 400 {key}")
+
+
+def _examine_signer(site: Site) -> Iterator[Finding]:
+    """It answers, and outlives what it signs."""
+    settings = site.config.signer
+    try:
+        signer = SignerClient.open(socket_call(settings.socket, settings.timeout))
+    except CaFault as fault:
+        mend = f"start `ringi signer --config {site.path}` as its own user, or set signer.start = true"
+        yield Finding("CA", False, str(fault), mend)
+        return
+    yield from _validity(site, signer)
+
+
+def _validity(site: Site, ca: LocalCa | SignerClient) -> Iterator[Finding]:
     """A CA can't sign what outlives it: profiles stop long before its own last day."""
     for profile in site.config.profile:
         what = f"profile {profile.id} ({profile.days} days)"
@@ -135,15 +171,17 @@ def _validity(site: Site, ca: LocalCa) -> Iterator[Finding]:
             yield Finding("CA", False, f"{what} outlives the CA ({ca.not_after:%Y-%m-%d}): not issued", mend)
         elif profile.not_after(site.now + SOON) > ca.not_after:
             yield Finding("CA", True, f"{what} will soon outlive the CA ({ca.not_after:%Y-%m-%d})", mend)
+    name = x509.load_der_x509_certificate(ca.chain()[0]).subject.rfc4514_string()
+    yield Finding("CA", True, f"{name} signs until {ca.not_after:%Y-%m-%d}")
 
 
-def _ending_keys(register: Register, site: Site) -> Iterator[Finding]:
+def _ending_keys(register: Register, site: Site, gpg: str) -> Iterator[Finding]:
     """The officers' keys that can sign now, but in 30 days no more. Raises GpgFault."""
     for institution in register.institutions.values():
         for officer in institution.officers:
             for pin in officer.openpgp:
                 path = site.config.register_dir / pin.file
-                ends = _end_of(site.config.openpgp.gpg, path, pin.fingerprint)
+                ends = _end_of(gpg, path, pin.fingerprint)
                 if ends is not None and site.now <= ends < site.now + SOON:
                     what = f"the key of {officer.id} of {institution.id} signs only until {ends:%Y-%m-%d}"
                     mend = f"ask {officer.name} to renew it, and put the new file into {path}"

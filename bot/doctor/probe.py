@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from bot.compose.mail import SEALS
 from bot.config import Config, SecretFault, load_config
 from bot.deliver import deliver_due
 from bot.doctor.finding import Finding
@@ -25,8 +26,9 @@ from bot.mime.header import decode_words
 from bot.mime.limits import HEADER_BYTES
 from bot.mime.signed import SignedEntity, find_signed
 from bot.mime.tree import Entity, read_entity
-from bot.openpgp.call import GpgFault
-from bot.wiring import open_bot_key, utc_now
+from bot.smime.sign import SigningFault
+from bot.verified import VerifierFault
+from bot.wiring import open_signers, own_certificate, utc_now
 from handlers.rules.reasons import Reason
 from store import outbox
 from store.tables import Base, Outgoing
@@ -83,7 +85,7 @@ def probe(config_path: Path, *, seconds: float = 60) -> list[Finding]:
             arrival = _wait(config, sent, folders, known, seconds)
     except ImapFault as fault:
         return [_wrong(str(fault), "mend what IMAP says")]
-    except (GpgFault, SecretFault) as fault:
+    except (VerifierFault, SigningFault, SecretFault) as fault:
         return [_wrong(str(fault), "mend what the signing key says")]
     if arrival is None:
         place = f"{config.imap.folder} of {config.imap.user}"
@@ -104,26 +106,27 @@ def _folders(config: Config) -> Iterator[Folder]:
 
 
 def _make(config: Config, token: str, now: datetime) -> _Probe:
-    """Raises GpgFault, SecretFault."""
+    """Raises VerifierFault, SigningFault, SecretFault."""
+    signers = open_signers(config, own_certificate(config))
+    if not signers:
+        raise SigningFault("smime.certificate is not set: the bot signs nothing, and so can't probe")
+    scheme, sign = next(iter(signers.items()))
     content = EmailMessage(policy=SMTP)
     content.set_content(_TEXT, cte="quoted-printable")
     content.add_attachment(_ATTACHMENT, "application", "octet-stream", filename="probe.sheet")
     del content["MIME-Version"]
     # the line end before the boundary belongs to the boundary (RFC 3156 5)
     signed = content.as_bytes().removesuffix(b"\r\n")
-    signature = open_bot_key(config).sign_detached(signed).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    signature = sign(signed)
     message_id = f"<{token}@{config.address.rpartition('@')[2]}>"
     subject = f"[Ringi] probe {token[:8]}"
     head = (
         f"From: {config.address}\r\nTo: {config.address}\r\nSubject: {subject}\r\n"
         f"Date: {format_datetime(now)}\r\nMessage-ID: {message_id}\r\n"
         f"Auto-Submitted: auto-generated\r\n{LOOP_HEADER}: {config.instance}\r\nX-Ringi-Probe: {token}\r\n"
-        f'MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary="{token}"; micalg=pgp-sha256;\r\n'
-        ' protocol="application/pgp-signature"\r\n\r\n'
+        "MIME-Version: 1.0\r\n"
     )
-    last = "Content-Type: application/pgp-signature; name=signature.asc\r\n\r\n"
-    parts = (head, f"--{token}\r\n", signed, f"\r\n--{token}\r\n", last, signature, f"\r\n--{token}--\r\n")
-    raw = b"".join(part if isinstance(part, bytes) else part.encode("ascii") for part in parts)
+    raw = head.encode("ascii") + SEALS[scheme](signed, signature, token)
     return _Probe(token, subject, message_id, raw, signed, signature)
 
 

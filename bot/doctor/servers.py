@@ -1,13 +1,9 @@
-"""The doctor's look at the servers: mail in, mail out, and the download page as applicants reach it."""
+"""The doctor's look at the mail servers, in and out."""
 
-import http.client
 import socket
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from bot.config import Imap, SecretFault, Server, Smtp
 from bot.deliver import SmtpFault, probe_smtp
@@ -17,9 +13,9 @@ from bot.tls import TrustFault
 
 # seconds: a person waits for the doctor
 PATIENCE = 10
-_PAGE_PATIENCE = 5
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _USUAL_PORTS = {"imap": "993 for tls, 143 for starttls", "smtp": "465 for tls, 587 for starttls"}
+# OpenSSL's verdicts on a certificate that are not about who vouches for it
+_EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 10, 62, 64
 # the nearest of these among the causes of a fault -> what to mend; the first that fits
 _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     (
@@ -27,10 +23,7 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
         "give {section} its secret: a file with mode 600 that holds it, or a command that prints it",
     ),
     (TrustFault, "name a file of CA certificates (PEM) in {section}.ca_file"),
-    (
-        ssl.SSLCertVerificationError,
-        "name the server's CA in {section}.ca_file, and in {section}.host the name that its certificate has",
-    ),
+    (ssl.SSLCertVerificationError, "name the server's CA in {section}.ca_file"),
     (ssl.SSLError, "this port speaks no TLS at once: correct {section}.security or {section}.port ({port})"),
     (socket.gaierror, "correct {section}.host, or this machine's DNS: {host} has no address"),
     (ConnectionRefusedError, "nothing listens there: correct {section}.host or {section}.port ({port})"),
@@ -39,6 +32,13 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
         "nobody answered: a firewall, or {section}.security does not fit {section}.port ({port})",
     ),
 )
+_CERTIFICATE_ADVICE = {
+    _EXPIRED: "the certificate of {host} has ended: have it renewed there, or is our clock wrong?",
+    **dict.fromkeys(
+        (_OTHER_NAME, _OTHER_ADDRESS),
+        "write the name that the server's certificate has into {section}.host, in place of {host}",
+    ),
+}
 _S = TypeVar("_S", Imap, Smtp)
 
 
@@ -69,29 +69,6 @@ def examine_smtp(site: Site) -> Iterator[Finding]:
     yield Finding("SMTP", True, f"{settings.host}:{settings.port} takes us{user}")
 
 
-def examine_url(site: Site) -> Iterator[Finding]:
-    """`public_url` as applicants click it; that nobody answers yet is a warning."""
-    web = site.config.web
-    parts = urlsplit(web.public_url)
-    if "*" in web.trusted_proxies:
-        mend = f"name the proxies' addresses in web.trusted_proxies of {site.path}"
-        yield Finding("URL", False, "with '*' any visitor could claim any address", mend)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        mend = f"put a TLS proxy before {web.host}:{web.port} and write https:// into web.public_url of {site.path}"
-        yield Finding(
-            "URL", False, f"{web.public_url} is not https: anybody on the way can take the file", mend
-        )
-        return
-    page = f"{web.public_url}/health"
-    if trouble := _trouble_of(page):
-        mend = (
-            f"start `ringi run`; if it runs: does the proxy pass {web.public_url} to {web.host}:{web.port}?"
-        )
-        yield Finding("URL", True, f"{page} does not answer yet: {trouble}", mend)
-    else:
-        yield Finding("URL", True, f"{page} answers")
-
-
 def impatient(settings: _S) -> _S:
     """The same server, with a time limit that a person can wait for."""
     return settings.model_copy(update={"timeout": min(settings.timeout, PATIENCE)})
@@ -111,6 +88,9 @@ def _mend_imap(site: Site, fault: ImapFault) -> str:
 def _mend_connection(section: str, server: Server, site: Site, fault: Exception) -> str:
     """What to do about it, by what lies at the bottom of the fault."""
     for cause in _causes(fault):
+        if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _CERTIFICATE_ADVICE:
+            text = _CERTIFICATE_ADVICE[cause.verify_code].format(section=section, host=server.host)
+            return f"{text} ({site.path})"
         for kind, advice in _ADVICE:
             if isinstance(cause, kind):
                 text = advice.format(section=section, host=server.host, port=_USUAL_PORTS[section])
@@ -126,14 +106,3 @@ def _causes(fault: BaseException) -> Iterator[BaseException]:
     if cause is not None:
         yield cause
         yield from _causes(cause)
-
-
-def _trouble_of(page: str) -> str | None:
-    """Why `page` can't be had, or None."""
-    try:
-        with urllib.request.urlopen(page, timeout=_PAGE_PATIENCE):
-            return None
-    except urllib.error.URLError as error:
-        return str(error.reason)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return str(error) or type(error).__name__

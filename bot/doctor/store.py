@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bot.doctor.finding import Finding, Site, as_owner, foreign_owner
+from store import journal
 from store.tables import Base, JournalEntry
-from store.transaction import open_store, reading, writing
+from store.transaction import open_store, reading, sqlite_file, writing
 
 _MEGABYTE = 1024 * 1024
-_FULL, _NEARLY_FULL = 200 * _MEGABYTE, 1024 * _MEGABYTE
+_FULL = 200 * _MEGABYTE
 # when this program was written: a clock that says less has lost its battery
 _FIRST_YEAR = 2026
 _SKEW = timedelta(minutes=5)
@@ -26,7 +26,7 @@ def examine_store(site: Site) -> Iterator[Finding]:
     """The folder, the disk, the lock and the schema; a store that doesn't exist yet is not made."""
     url = site.config.store.url
     try:
-        file = _sqlite_file(url)
+        file = sqlite_file(url)
     except ArgumentError as error:
         yield Finding("store", False, str(error), f"correct store.url in {site.path}")
         return
@@ -35,7 +35,8 @@ def examine_store(site: Site) -> Iterator[Finding]:
         if found or not file.exists():
             yield found or Finding("store", True, f"{file} will be made by the first start")
             return
-        yield from disk_findings(shutil.disk_usage(file.parent).free, file.parent)
+        limit = site.config.alarms.disk_free_mb * _MEGABYTE
+        yield from disk_findings(shutil.disk_usage(file.parent).free, file.parent, limit)
     try:
         engine = open_store(url)
         try:
@@ -48,12 +49,12 @@ def examine_store(site: Site) -> Iterator[Finding]:
         yield Finding("store", False, f"{url} can't be written: {_first_line(error)}", mend)
 
 
-def disk_findings(free: int, folder: Path) -> Iterator[Finding]:
-    """`free`: bytes left on the disk that holds `folder`."""
+def disk_findings(free: int, folder: Path, limit: int) -> Iterator[Finding]:
+    """`free`: bytes left on the disk that holds `folder`; below `limit` the monitors are told."""
     what = f"{free // _MEGABYTE} MB left on the disk of {folder}"
     if free < _FULL:
         yield Finding("store", False, what, "make room: with a full disk no mail is taken")
-    elif free < _NEARLY_FULL:
+    elif free < limit:
         yield Finding("store", True, what, "make room soon: with a full disk no mail is taken")
 
 
@@ -71,11 +72,36 @@ def examine_clock(site: Site) -> Iterator[Finding]:
     yield Finding("clock", True, f"{site.now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _sqlite_file(url: str) -> Path | None:
-    """The file of an SQLite store; None for another database, or for one in memory."""
-    made = make_url(url)
-    in_memory = made.database in (None, "", ":memory:")
-    return Path(str(made.database)) if made.get_backend_name() == "sqlite" and not in_memory else None
+def examine_journal(site: Site) -> Iterator[Finding]:
+    """The whole chain; what saved mails say of it, `ringi journal verify --against` finds."""
+    try:
+        engine = open_to_look(site)
+        if engine is None:
+            yield Finding("journal", True, "there is none yet, or it is not ours to look at")
+            return
+        try:
+            with reading(engine) as session:
+                chain = journal.walk(session)
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        yield Finding("journal", True, f"not examined: {_first_line(error)}", "mend the store first")
+        return
+    if chain.fault:
+        mend = (
+            "keep the store as it is; `ringi journal verify --against MAIL` with saved mails tells since when"
+        )
+        yield Finding("journal", False, f"it does not hold: {chain.fault}", mend)
+    else:
+        yield Finding("journal", True, f"{chain.length} entries hold, the head is {chain.head[:16]}")
+
+
+def open_to_look(site: Site) -> Engine | None:
+    """The store, to be read; None where there is none, or where our files beside it would hinder its owner."""
+    file = sqlite_file(site.config.store.url)
+    if file is not None and (not file.exists() or foreign_owner(file.parent)):
+        return None
+    return open_store(site.config.store.url)
 
 
 def _folder_fault(site: Site, file: Path) -> Finding | None:
@@ -115,7 +141,7 @@ def _some(names: Collection[str]) -> str:
 def _newest_entry(site: Site) -> datetime | None:
     """When the newest journal entry was written; None where there is no journal that can be read."""
     try:
-        file = _sqlite_file(site.config.store.url)
+        file = sqlite_file(site.config.store.url)
         if file is not None and not file.exists():
             return None
         engine = open_store(site.config.store.url)

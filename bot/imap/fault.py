@@ -20,12 +20,14 @@ class ImapFault(Exception):
         self.temporary = temporary
 
 
-def backoff(attempt: int, jitter: float) -> float:
+def backoff(attempt: int, jitter: float, *, temporary: bool = True) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1); `jitter` in [0, 1).
 
-    1, 2, 4 ... 300 s, each longer by up to a half, so that many bots do not come back in the same second.
+    1, 2, 4 ... 300 s, each longer by up to a half, so that many bots do not come back in the same second. Where a
+    person must mend something 1, 2, 4 ... 10 minutes: a refused password tried more often locks the account.
     """
-    return float(min(300, 2 ** min(max(attempt, 1) - 1, 10))) * (1 + jitter / 2)
+    first, longest = (1, 300) if temporary else (60, 600)
+    return float(min(longest, first * 2 ** min(max(attempt, 1) - 1, 10))) * (1 + jitter / 2)
 
 
 def is_lost(error: BaseException | None) -> bool:

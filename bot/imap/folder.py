@@ -6,7 +6,7 @@ Nothing here knows what was handled: that stands in the store, under (account, f
 import imaplib
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +37,10 @@ class Look:
     received_at: datetime
 
 
+class _Refused(Exception):
+    """The server said NO, and the connection can go on."""
+
+
 class Folder:
     """The bot's folder: connected, logged in and selected while the `with` block lasts.
 
@@ -50,6 +54,7 @@ class Folder:
         self._news = False
         self._client: Any = None
         self._abilities: frozenset[str] = frozenset()
+        self._ahead: dict[int, bytes] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -93,12 +98,42 @@ class Folder:
                     _log.error("imap_mail_without_date", account=self.account, uid=uid)
         return found
 
+    def froms(self, uids: Sequence[int], limit: int) -> Iterator[tuple[int, bytes]]:
+        """The first `limit` bytes of the From headers of many mails, as blocks; in pieces, so that few are held."""
+        for start in range(0, len(uids), _UIDS_A_COMMAND):
+            with self._talking("looking at senders"):
+                self._wire.literal_limit = limit
+                item = f"BODY.PEEK[HEADER.FIELDS (FROM)]<0.{limit}>"
+                answer = self._fetch(list(uids[start : start + _UIDS_A_COMMAND]), [item])
+            for uid, facts in answer.items():
+                # servers differ in how they repeat the item's name
+                found = (value for key, value in facts.items() if key.startswith(b"BODY[HEADER.FIELDS"))
+                if isinstance(block := next(found, None), bytes):
+                    yield uid, block
+
     def look(self, uid: int) -> Look | None:
         """Size and date of one mail; None if it is gone."""
         return self.looks([uid]).get(uid)
 
+    def read_ahead(self, sizes: Mapping[int, int]) -> None:
+        """Get mails by one command, for the `fetch` of each; what was read ahead before is dropped. UID -> its size.
+
+        A server may have to search its folder for each command: Dovecot reads the whole directory, 10,000 names for
+        a mail. What is gone meanwhile, `fetch` finds out.
+        """
+        self._ahead = {}
+        if not sizes:
+            return
+        with self._talking("reading mails"):
+            self._wire.literal_limit = 2 * max(sizes.values()) + 65_536
+            answer = self._fetch(list(sizes), ["BODY.PEEK[]"])
+        texts = ((uid, facts.get(b"BODY[]")) for uid, facts in answer.items())
+        self._ahead = {uid: raw for uid, raw in texts if isinstance(raw, bytes)}
+
     def fetch(self, uid: int, size: int = _LARGEST_MAIL) -> bytes | None:
         """The raw mail, left unmarked; None if it is gone; a fault if it is far over the `size` that `look` told."""
+        if (raw := self._ahead.pop(uid, None)) is not None:
+            return raw
         return self._part(uid, "BODY.PEEK[]", b"BODY[]", 2 * size + 65_536)
 
     def fetch_header(self, uid: int, limit: int) -> bytes | None:
@@ -106,18 +141,31 @@ class Folder:
         return self._part(uid, f"BODY.PEEK[HEADER]<0.{limit}>", b"BODY[HEADER]<0>", limit)
 
     def move(self, uid: int, folder: str) -> None:
-        """Bring a mail into `folder`. Tells nothing about success: what was handled stands in the store.
+        """Bring a mail into `folder`: see `move_all`."""
+        self.move_all([uid], folder)
+
+    def move_all(self, uids: Sequence[int], folder: str) -> None:
+        """Bring mails into `folder`, by one command. Tells nothing about success: what was handled stands in the store.
 
         A mail that is gone is passed over, a refusal (quota, rights) is logged, and a server that can neither
-        MOVE nor expunge single mails keeps all mails where they are.
+        MOVE nor expunge single mails keeps all mails where they are. Where all together are refused, each is tried.
         """
-        with self._talking("moving a mail"):
-            try:
-                self._move(uid, folder)
-            except imaplib.IMAP4.error as error:
-                if is_lost(error):
-                    raise
-                _log.warning("imap_move_refused", account=self.account, uid=uid, to=folder, error=str(error))
+        try:
+            with self._talking("moving a mail"):
+                self._move(list(uids), folder)
+        except _Refused as refusal:
+            if len(uids) == 1:
+                _log.warning(
+                    "imap_move_refused", account=self.account, uid=uids[0], to=folder, error=str(refusal)
+                )
+                return
+            for uid in uids:
+                self.move_all([uid], folder)
+
+    @property
+    def can_move(self) -> bool:
+        """Whether the server moves mails at all; else all of them stay where they are."""
+        return bool(self._abilities & {"MOVE", "UIDPLUS"})
 
     def append(self, folder: str, raw: bytes) -> None:
         """Put a mail into a folder that exists."""
@@ -184,6 +232,10 @@ class Folder:
         for folder in (settings.done, settings.refused, settings.quarantine):
             self._make_folder(folder)
         answer = self._client.select_folder(settings.folder)
+        if answer.get(b"RECENT"):
+            # Dovecot has just moved these mails from new/ to cur/, and until the folder is opened anew it looks for
+            # each of them in the whole directory: 29 ms of its CPU a mail where 3,000 lie there, 0.3 ms after this
+            answer = self._client.select_folder(settings.folder)
         if b"UIDVALIDITY" not in answer:
             raise ImapFault(f"{settings.host}: {settings.folder} has no lasting UIDs", temporary=False)
         self.uidvalidity = int(answer[b"UIDVALIDITY"])
@@ -255,13 +307,19 @@ class Folder:
                 self._client.noop()
         raise ImapFault(f"{self._settings.host}: UID {uid} is there, but without a text", temporary=True)
 
-    def _move(self, uid: int, folder: str) -> None:
-        if "MOVE" in self._abilities:
-            self._into(folder, lambda: self._client.move([uid], folder))
-        elif "UIDPLUS" in self._abilities:
-            self._into(folder, lambda: self._client.copy([uid], folder))
-            self._client.delete_messages([uid], silent=True)
-            self._client.uid_expunge([uid])
+    def _move(self, uids: list[int], folder: str) -> None:
+        """Raises _Refused for a NO."""
+        try:
+            if "MOVE" in self._abilities:
+                self._into(folder, lambda: self._client.move(uids, folder))
+            elif "UIDPLUS" in self._abilities:
+                self._into(folder, lambda: self._client.copy(uids, folder))
+                self._client.delete_messages(uids, silent=True)
+                self._client.uid_expunge(uids)
+        except imaplib.IMAP4.error as error:
+            if is_lost(error):
+                raise
+            raise _Refused(str(error)) from error
 
     def _into(self, folder: str, transfer: Callable[[], object]) -> None:
         try:

@@ -9,6 +9,7 @@ from bot.mime.address import find_detail, find_message_id, find_references, find
 from bot.mime.automatic import find_automatic
 from bot.mime.header import Headers, clean_line, read_headers
 from bot.mime.limits import TEXT_BYTES, cut_to_limits
+from bot.mime.report import read_report
 from bot.mime.signed import claim_of, find_claims, find_signed_in, read_signed_content
 from bot.mime.text import decode_leniently, drop_control_characters, unflow
 from bot.mime.tree import Entity, is_ambiguous, read_entity
@@ -30,6 +31,8 @@ def read_mail(raw: bytes, key: MailKey, received_at: datetime, *, authserv_id: s
         headers = read_headers(cut_to_limits(raw))
         return replace(_read_outside(raw, headers, key, received_at, authserv_id), fault=root)
     mail = _read_outside(raw, root.headers, key, received_at, authserv_id)
+    # servers report without a From address that could be answered, and return mails that they cut
+    mail = replace(mail, report=read_report(root, mail.sender))
     scheme, signature_fault = _find_signature_fault(root)
     mail = replace(mail, signature_scheme=scheme, signature_fault=signature_fault)
     if any(entity.is_broken for entity in root.walk()):
@@ -97,9 +100,8 @@ def _find_signature_fault(root: Entity) -> tuple[Scheme | None, Reason | None]:
         return None, None
     if isinstance(found, Reason):
         return claim.scheme, found
-    if found.scheme is Scheme.SMIME:
-        return found.scheme, Reason.SCHEME_NOT_SERVED
-    if found.inline:
+    if found.inline or found.is_opaque:
+        # their content comes out of the signature itself
         return found.scheme, None
     content = read_signed_content(found)
     return found.scheme, content if isinstance(content, Reason) else None

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bot.mime.address import read_mailbox
-from bot.mime.clearsigned import find_block, is_one_signature_block, is_output_of, unescape
 from bot.mime.limits import TEXT_BYTES
 from bot.mime.text import decode_strictly, takes_control_characters, unflow
 from bot.mime.tree import Entity, is_ambiguous, read_entity
+from bot.openpgp.block import find_clearsigned, read_armor
 from handlers.incoming import Attachment, Scheme, SignedContent
 from handlers.rules.reasons import Reason
 
@@ -46,6 +46,10 @@ class SignedEntity:
     inline: bool
     signed_bytes: bytes
     signature: bytes
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.scheme is Scheme.SMIME and not self.signed_bytes
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,14 @@ def _read_detached(root: Entity) -> SignedEntity | Reason:
     signature = signature_part.decoded()
     if signature is None:
         return Reason.BROKEN_SIGNED_MAIL
-    if scheme is Scheme.OPENPGP and not is_one_signature_block(signature):
+    if scheme is Scheme.OPENPGP and read_armor(signature) is None:
         return Reason.SIGNATURE_BLOCK
     canonical = _make_canonical(signed.raw)
     if canonical is None:
         return Reason.CONTROL_CHARACTER
+    # an empty part must not pass for an opaque signature, whose content stands elsewhere; it has no type anyway (SM5)
+    if scheme is Scheme.SMIME and not canonical:
+        return Reason.BROKEN_SIGNED_MAIL
     return SignedEntity(scheme, False, canonical, signature)
 
 
@@ -146,6 +153,13 @@ def _read_opaque(root: Entity) -> SignedEntity | Reason:
     return SignedEntity(Scheme.SMIME, False, b"", signature)
 
 
+def put_content(entity: SignedEntity, output: bytes) -> SignedEntity | Reason:
+    """An opaque S/MIME entity with the content that was in its signature, byte for byte."""
+    if _make_canonical(output) is None:
+        return Reason.CONTROL_CHARACTER
+    return replace(entity, signed_bytes=output) if output else Reason.BROKEN_SIGNED_MAIL
+
+
 def _read_inline(root: Entity) -> SignedEntity | Reason:
     octets = root.decoded()
     if octets is None:
@@ -155,7 +169,7 @@ def _read_inline(root: Entity) -> SignedEntity | Reason:
     canonical = _make_canonical(octets)
     if canonical is None:
         return Reason.CONTROL_CHARACTER
-    block = find_block(canonical)
+    block = find_clearsigned(canonical)
     return SignedEntity(Scheme.OPENPGP, True, block, b"") if block else Reason.PARTIAL_SIGNATURE
 
 
@@ -188,15 +202,13 @@ def read_signed_content(entity: SignedEntity) -> SignedContent | Reason:
     return _make_content(entity, text, sender, attachments)
 
 
-def read_inline_content(entity: SignedEntity, output: bytes) -> SignedContent | Reason:
-    """The text of an inline block. `output`: what gpg wrote by `--output`, which must be what we read (PGP7).
+def read_inline_content(entity: SignedEntity, output: bytes) -> SignedContent:
+    """The text of an inline block. `output`: what its verification gave as its text (PGP7).
 
     The charset is told by the signed bytes alone: UTF-8, or ISO-2022-JP where they hold its escapes. The
     header's label is not signed, and could turn one text into another.
     """
-    octets = unescape(entity.signed_bytes)
-    if octets is None or not is_output_of(output, octets):
-        return Reason.BROKEN_SIGNED_MAIL
+    octets = output.removesuffix(b"\n")
     text = _check_text(octets, "iso-2022-jp" if b"\x1b" in octets else "utf-8")
     # of the text alone: anybody may change the armor around a good signature
     return replace(_make_content(entity, text, None, ()), signed_sha256=hashlib.sha256(octets).hexdigest())

@@ -1,4 +1,5 @@
-"""What a signature part may hold: one armored block with one signature packet in it (threats PGP6, PGP7).
+"""The one reader of armor: a signature part holds one block with one signature packet, an inline mail one clearsigned
+block (threats PGP6, PGP7).
 
 Armor and packet headers are read here, and gpg is given the packet itself: it sees what was checked, so there
 is no second opinion about armor, several blocks or stray packets.
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from handlers.rules.reasons import Reason
 
 _SIGNATURE = 2  # RFC 9580 5
+_LARGEST = 64 * 1024  # bytes of a signature block
 _BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
 _BEGIN_TEXT = b"-----BEGIN PGP SIGNED MESSAGE-----"
@@ -34,18 +36,33 @@ class ClearsignedBlock:
     text: bytes
 
 
+def read_armor(part: bytes) -> bytes | None:
+    """The bytes in one armored signature block; None where there is none, or more than blank lines beside it."""
+    lines = [line.rstrip(b" \t\r") for line in part.strip().split(b"\n")]
+    if len(part) > _LARGEST or len(lines) < 2 or lines[0] != _BEGIN or lines[-1] != _END:
+        return None
+    return _decode_armor(lines[1:-1])
+
+
 def read_signature_part(part: bytes) -> bytes | Reason:
     """The signature packet in a signature part: one block, nothing else but blank lines (threats PGP6)."""
-    lines = [line.rstrip(b" \t\r") for line in part.strip().split(b"\n")]
-    if len(lines) < 2 or lines[0] != _BEGIN or lines[-1] != _END:
-        return Reason.SIGNATURE_BLOCK
-    packets = _decode_armor(lines[1:-1])
+    packets = read_armor(part)
     tags = read_tags(packets) if packets else None
     if not tags or set(tags) != {_SIGNATURE}:
         return Reason.SIGNATURE_BLOCK
     if len(tags) > 1:
         return Reason.SEVERAL_SIGNATURES
     return packets or Reason.SIGNATURE_BLOCK
+
+
+def find_clearsigned(body: bytes) -> bytes | None:
+    """The one clearsigned block without the blank lines around it; None where the body (CRLF) holds more."""
+    block = body.strip(b" \t\r\n")
+    lines = [line.rstrip(b" \t") for line in block.split(b"\r\n")]
+    # a dash that begins a line of the text is escaped by another (RFC 9580 7.2): these are the block's own
+    marks = [line for line in lines if line.startswith(b"-----")]
+    is_one = marks == [_BEGIN_TEXT, _BEGIN, _END]
+    return block if is_one and lines[0] == _BEGIN_TEXT and lines[-1] == _END else None
 
 
 def read_clearsigned(part: bytes) -> ClearsignedBlock | Reason:
@@ -93,6 +110,9 @@ def _read_length(packets: bytes, at: int) -> tuple[int, int] | None:
     if rest[0] < 192:
         return 2, rest[0]
     if rest[0] < 224:
+        # a cut one would be a negative length: the walk would go back, and round for ever
+        if len(rest) < 2:
+            return None
         return 3, int.from_bytes(rest[:2]) - (192 << 8) + 192
     return 6, int.from_bytes(rest[1:5])
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bot.verified import VerifierFault
+
 TIME_LIMIT = 30.0  # seconds; gpg needs 0.005
+# of one mail: as long as it takes, all others wait
+VERIFY_LIMIT = 10.0
+# what takes longer to list is the machine's fault and no mail's
+_LOOK_LIMIT = 5.0
 _STATUS_LIMIT = 1 << 20  # bytes; a verification writes 1 kB
 
 _QUIET = ("--no-options", "--batch", "--no-tty", "--no-verbose")
@@ -20,15 +26,16 @@ _OFFLINE = ("--no-auto-key-retrieve", "--disable-dirmngr")
 _WEAK = ("--weak-digest", "SHA1", "--weak-digest", "RIPEMD160")
 
 
-class GpgFault(Exception):
+class GpgFault(VerifierFault):
     """gpg could not do its work, and no sender is to blame.
 
     Temporary: it ran out of time or of room. Else somebody must see to it: gpg is missing, its home unusable.
     """
 
-    def __init__(self, message: str, *, temporary: bool) -> None:
-        super().__init__(message)
-        self.temporary = temporary
+
+class GpgStuck(GpgFault):
+    """gpg began and came to no end of its own: out of time, ended by a signal, writing without end. Whether that lies
+    in what it was given or in the machine, it can't say."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,21 @@ class Gpg:
 
     def verify(self, signature: Path, signed: Path) -> GpgAnswer:
         """Verifies a detached signature."""
-        return self.call(_WEAK, ("--verify", str(signature), str(signed)))
+        return self.call(_WEAK, ("--verify", str(signature), str(signed)), limit=VERIFY_LIMIT)
 
     def verify_clearsigned(self, block: Path, output: Path) -> GpgAnswer:
         """Verifies a clearsigned block; gpg writes the text it has verified to `output`."""
-        return self.call((*_WEAK, "--output", str(output)), ("--verify", str(block)))
+        return self.call((*_WEAK, "--output", str(output)), ("--verify", str(block)), limit=VERIFY_LIMIT)
 
     def import_keys(self, file: Path) -> GpgAnswer:
         """Takes public keys into the ring; what SHA-1 alone binds to a key is left out."""
         # the agent would outlive the ring, and public keys do not need it
         return self.call((*_WEAK, "--no-autostart"), ("--import", str(file)))
 
-    def list_keys(self) -> GpgAnswer:
-        """`output`: the ring in gpg's colon format (its doc/DETAILS)."""
-        return self.call((*_WEAK, "--no-autostart"), ("--with-colons", "--list-keys"))
+    def list_keys(self, *, in_hurry: bool = False) -> GpgAnswer:
+        """`output`: the ring in gpg's colon format (its doc/DETAILS). `in_hurry`: for a look whether gpg works."""
+        limit = _LOOK_LIMIT if in_hurry else TIME_LIMIT
+        return self.call((*_WEAK, "--no-autostart"), ("--with-colons", "--list-keys"), limit=limit)
 
     def sign(self, key: str, passphrase: str | None, message: Path, signature: Path) -> GpgAnswer:
         """Writes an armored detached SHA-256 signature by the key with this fingerprint."""
@@ -102,7 +110,7 @@ class Gpg:
             with process:
                 status = _collect(process, stdin, reading, limit)
             if process.returncode < 0:
-                raise GpgFault(f"gpg was ended by signal {-process.returncode}", temporary=True)
+                raise GpgStuck(f"gpg was ended by signal {-process.returncode}", temporary=True)
             return GpgAnswer(process.returncode, status, _written(output), _tail(said))
 
 
@@ -136,7 +144,7 @@ def _collect(process: subprocess.Popen[bytes], stdin: bytes, reading: int, limit
         status = _read_to_end(reading, deadline)
         process.wait(max(0.0, deadline - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
-        raise GpgFault(f"gpg did not end within {limit:g} seconds", temporary=True) from None
+        raise GpgStuck(f"gpg did not end within {limit:g} seconds", temporary=True) from None
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -164,7 +172,7 @@ def _read_to_end(descriptor: int, deadline: float) -> bytes:
             return bytes(collected)
         collected += block
         if len(collected) > _STATUS_LIMIT:
-            raise GpgFault(f"gpg wrote more than {_STATUS_LIMIT} bytes of status", temporary=False)
+            raise GpgStuck(f"gpg wrote more than {_STATUS_LIMIT} bytes of status", temporary=True)
     raise TimeoutError
 
 

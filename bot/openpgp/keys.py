@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,14 @@ from typing import Any
 import gnupg
 
 from bot.openpgp.block import read_clearsigned, read_signature_part
-from bot.openpgp.call import Gpg, GpgAnswer, GpgFault, private_files
+from bot.openpgp.call import Gpg, GpgAnswer, GpgFault, GpgStuck, private_files
+from bot.openpgp.key_file import read_listing
 from bot.openpgp.ring import Ring, make_ring
 from bot.openpgp.status import judge, refuse_signature
 from bot.toml_file import Fault
+from bot.verified import MailFault, Verified
+from handlers.incoming import Material
+from handlers.rules.key_ends import KeyState
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Register
 
@@ -27,33 +32,22 @@ __all__ = ["BotKey", "GpgFault", "OfficerKeys", "Verified", "gpg_version", "make
 
 # the agent's socket lies in the home, and a socket's path may hold 107 bytes
 _LONGEST_HOME = 80
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A signature that counts: one, strong, by a pinned key that is good now.
-
-    `fingerprint`: of the primary key, in capitals. `digest`: RFC 9580 9.5. `status`: gpg's status lines, for
-    the evidence. `output`: what a clearsigned block says, LF, no blanks at line ends; else None.
-    """
-
-    fingerprint: str
-    signed_at: datetime
-    digest: int
-    status: bytes
-    output: bytes | None
+# what a gpg that does not work (no ring, no room) says of a good signature too
+_OF_A_BROKEN_GPG = frozenset({Reason.UNKNOWN_KEY, Reason.UNVERIFIABLE})
 
 
 class OfficerKeys:
     """The pinned keys of one state of the register. Threads may share it; a reload makes another.
 
-    `warnings`: keys that could not sign today, being expired or revoked.
+    `warnings`: keys that could not sign today, being expired or revoked; `states`: until when the others can.
     """
 
     def __init__(self, ring: Ring, pinned: frozenset[str]) -> None:
         self._gpg = ring.gpg
         self._pinned = pinned
+        self._files = ring.files
         self.warnings: tuple[Fault, ...] = ring.warnings
+        self.states: tuple[KeyState, ...] = ring.states
         weakref.finalize(self, os.close, ring.lock)
 
     @classmethod
@@ -70,24 +64,24 @@ class OfficerKeys:
     def verify_detached(self, signed: bytes, signature: bytes, now: datetime) -> Verified | Reason:
         """`signed`: the exact bytes, lines ended by CRLF. `signature`: the decoded signature part.
 
-        `now`: when the mail arrived (INTERNALDATE). Raises GpgFault.
+        `now`: when the mail arrived (INTERNALDATE). Raises GpgFault, MailFault.
         """
         packet = read_signature_part(signature)
         if isinstance(packet, Reason):
             return packet
-        self._require_ring()
         with private_files(signature=packet, signed=signed) as directory:
-            answer = self._gpg.verify(directory / "signature", directory / "signed")
+            answer = self._ask(lambda: self._gpg.verify(directory / "signature", directory / "signed"))
         return self._verdict(answer, now)
 
     def verify_inline(self, block: bytes, now: datetime) -> Verified | Reason:
-        """`block`: one clearsigned block and nothing else but blank lines (threats PGP7). Raises GpgFault."""
+        """`block`: one clearsigned block and nothing else but blank lines (PGP7). Raises GpgFault, MailFault."""
         clearsigned = read_clearsigned(block)
         if isinstance(clearsigned, Reason):
             return clearsigned
-        self._require_ring()
         with private_files(block=clearsigned.block) as directory:
-            answer = self._gpg.verify_clearsigned(directory / "block", directory / "output")
+            answer = self._ask(
+                lambda: self._gpg.verify_clearsigned(directory / "block", directory / "output")
+            )
             output = _read_if_there(directory / "output")
         verdict = self._verdict(answer, now, clearsigned=True)
         if isinstance(verdict, Reason):
@@ -97,15 +91,34 @@ class OfficerKeys:
     def _verdict(self, answer: GpgAnswer, now: datetime, *, clearsigned: bool = False) -> Verified | Reason:
         signature = judge(answer.exit, answer.status, clearsigned=clearsigned)
         if isinstance(signature, Reason):
+            if signature in _OF_A_BROKEN_GPG:
+                self._require_working_gpg()
             return signature
         if refused := refuse_signature(signature, self._pinned, now):
             return refused
-        return Verified(signature.fingerprint, signature.signed_at, signature.digest, answer.status, None)
+        return Verified(
+            fingerprint=signature.fingerprint,
+            signed_at=signature.signed_at,
+            digest=signature.digest,
+            status=answer.status,
+            output=None,
+            materials=(Material("key.asc", self._files[signature.fingerprint]),),
+        )
 
-    def _require_ring(self) -> None:
-        # without its ring gpg would call every key unknown, and the officer would be told so
-        if not (self._gpg.home / "pubring.kbx").is_file():
-            raise GpgFault(f"the officers' keyring is gone: {self._gpg.home}", temporary=False)
+    def _ask(self, verify: Callable[[], GpgAnswer]) -> GpgAnswer:
+        try:
+            return verify()
+        except GpgStuck as fault:
+            self._require_working_gpg()
+            raise MailFault(f"{fault}, with this mail only") from fault
+
+    def _require_working_gpg(self) -> None:
+        """Before a mail is blamed: gpg must know every pinned key, and be quick about it. Raises GpgFault."""
+        listed = self._gpg.list_keys(in_hurry=True)
+        if listed.exit != 0 or not self._pinned <= {key.fingerprint for key in read_listing(listed.output)}:
+            raise GpgFault(
+                f"gpg can't read the officers' keyring {self._gpg.home}: {listed.said}", temporary=False
+            )
 
 
 @dataclass(frozen=True)

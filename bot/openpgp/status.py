@@ -9,6 +9,7 @@ from handlers.rules.reasons import Reason
 
 _PREFIX = b"[GNUPG:] "
 _CLOCK_SKEW = timedelta(minutes=60)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # RFC 9580 9.5: SHA-256, SHA-384, SHA-512, SHA-224, SHA3-256, SHA3-512
 STRONG_DIGESTS = frozenset({8, 9, 10, 11, 12, 14})
@@ -115,4 +116,5 @@ def _read_time(text: str) -> datetime:
     """Seconds since 1970, or ISO 8601 `20261122T101500`; both in UTC."""
     if "T" in text:
         return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return datetime.fromtimestamp(int(text), UTC)
+    # not fromtimestamp: what it raises for a number that no clock shows depends on the machine
+    return _EPOCH + timedelta(seconds=int(text))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.ca.making import KeyKind
 from bot.config import Security
+from bot.setup.mail_servers import PLAIN, MailServer
 from handlers.rules.register import Language
 
 
@@ -24,12 +25,26 @@ class ServerAnswers:
 
 @dataclass(frozen=True)
 class OfficerAnswers:
-    """`key_file`: where the officer's public OpenPGP key lies now; it is copied."""
+    """`key_file`: where the officer's public OpenPGP key or S/MIME certificate lies now; it is copied."""
 
     id: str
     name: str
     address: str
     key_file: Path
+
+
+@dataclass(frozen=True)
+class SmimeAnswers:
+    """Asked for where an officer brings a certificate. `roots`: PEM, copied; the other files stay where they are.
+
+    `crl_sources`: URLs or files. `certificate` and `key`: our own, for mails to these officers and to applicants.
+    """
+
+    roots: Path
+    crl_sources: tuple[str, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+    chain: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,8 @@ class Answers:
     institution: InstitutionAnswers
     officers: tuple[OfficerAnswers, ...]
     ca: NewCa | OwnCa
+    smime: SmimeAnswers | None = None
     name: str = "Ringi"
     web_port: int = 8025
     monitors: tuple[str, ...] = ()
+    mail_server: MailServer = PLAIN

@@ -8,7 +8,17 @@ from typing import TypeVar, get_args
 
 from bot.ca.making import KeyKind
 from bot.config import Security
-from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
+from bot.setup.answers import (
+    Answers,
+    InstitutionAnswers,
+    NewCa,
+    OfficerAnswers,
+    OwnCa,
+    ServerAnswers,
+    SmimeAnswers,
+)
+from bot.setup.mail_servers import MAIL_SERVERS, PLAIN, TOKEN_COMMAND, Door, Kind, MailServer
+from bot.setup.officer_key import crl_urls, is_certificate, read_source
 from handlers.rules.register import Language
 
 Prompt = Callable[[str, str | None], str]
@@ -16,6 +26,7 @@ _T = TypeVar("_T")
 _YES = {"yes": True, "y": True, "no": False, "n": False}
 _SECURITIES: dict[str, Security] = {word: word for word in get_args(Security)}
 _LANGUAGES: dict[str, Language] = {word: word for word in get_args(Language)}
+_KINDS: dict[str, Kind] = {word: word for word in get_args(Kind)}
 _KEYS: dict[str, KeyKind] = {word: word for word in get_args(KeyKind)}
 
 
@@ -29,12 +40,17 @@ def ask(prompt: Prompt) -> Answers:
     domain = address.rpartition("@")[2]
     name = prompt("Name shown beside the address", "Ringi")
     instance = _ask(prompt, "Name of this bot in sheets and logs (never change it later)", domain, _instance)
-    imap = _ask_server(prompt, "IMAP", f"imap.{domain}", address, (993, 143))
-    smtp = _ask_server(prompt, "SMTP", f"smtp.{domain}", address, (465, 587))
+    kind = MAIL_SERVERS[_ask(prompt, f"Mail server: {', '.join(_KINDS)}", "plain", _one_of(_KINDS))]
+    if kind is PLAIN:
+        imap = _ask_server(prompt, "IMAP", f"imap.{domain}", address, (993, 143))
+        smtp = _ask_server(prompt, "SMTP", f"smtp.{domain}", address, (465, 587))
+    else:
+        imap, smtp = _known_servers(prompt, kind, address)
     public_url = _ask(prompt, "URL of the download page", f"https://ringi.{domain}", _url)
     web_port = _ask(prompt, "Local port of the download page", "8025", _port)
     institution = _ask_institution(prompt, domain)
     officers = _ask_officers(prompt)
+    smime = _ask_smime(prompt, officers)
     monitors = _ask(prompt, "Who gets the daily digest (addresses)", officers[0].address, _addresses)
     return Answers(
         instance=instance,
@@ -45,9 +61,11 @@ def ask(prompt: Prompt) -> Answers:
         institution=institution,
         officers=officers,
         ca=_ask_ca(prompt, institution.organization),
+        smime=smime,
         name=name,
         web_port=web_port,
         monitors=monitors,
+        mail_server=kind,
     )
 
 
@@ -77,6 +95,24 @@ def _ask_server(prompt: Prompt, what: str, host: str, user: str, ports: tuple[in
         token_command=token_command,
         ca_file=ca_file and ca_file.absolute(),
     )
+
+
+def _known_servers(prompt: Prompt, kind: MailServer, user: str) -> tuple[ServerAnswers, ServerAnswers]:
+    """Only how to log in is asked, once for both."""
+    password_file = None
+    if not kind.oauth2:
+        question = f"File that holds {kind.secret} (- for OAuth2)"
+        password_file = _ask(prompt, question, "mail.password", _optional_path)
+    token_command = None
+    if password_file is None:
+        question = "Command that prints an OAuth2 access token"
+        token_command = _ask(prompt, question, f"{TOKEN_COMMAND} {user}", _text)
+
+    def server(door: Door) -> ServerAnswers:
+        assert door.host
+        return ServerAnswers(door.host, door.port, door.security, user, password_file, token_command)
+
+    return server(kind.imap), server(kind.smtp)
 
 
 def _ask_institution(prompt: Prompt, domain: str) -> InstitutionAnswers:
@@ -113,10 +149,27 @@ def _ask_officers(prompt: Prompt) -> tuple[OfficerAnswers, ...]:
         short = local or f"officer{len(officers) + 1}"
         identifier = _ask(prompt, f"{who}: short name", short, _identifier)
         name = _ask(prompt, f"{who}: name", None, _text)
-        key_file = _ask(prompt, f"{who}: file with the public OpenPGP key", f"{short}.asc", _present_file)
+        question = f"{who}: file with the public OpenPGP key or S/MIME certificate"
+        key_file = _ask(prompt, question, f"{short}.asc", _present_file)
         officers.append(OfficerAnswers(identifier, name, address, key_file))
         if not _ask(prompt, "Another officer? (yes/no)", "no", _is_yes):
             return tuple(officers)
+
+
+def _ask_smime(prompt: Prompt, officers: tuple[OfficerAnswers, ...]) -> SmimeAnswers | None:
+    """Only where an officer brings a certificate. The lists' URLs are guessed from the certificates."""
+    if not any(is_certificate(officer.key_file) for officer in officers):
+        return None
+    roots = _ask(prompt, "S/MIME: file with the roots that vouch for the officers", None, _present_file)
+    known = crl_urls([officer.key_file for officer in officers])
+    question = "S/MIME: revocation lists, one for each CA (URLs or files)"
+    sources = _ask(prompt, question, " ".join(known) or None, _sources)
+    question = "S/MIME: the bot's own certificate, for signing its mails (- for none yet)"
+    certificate = _ask(prompt, question, "-", _optional_path)
+    key = None
+    if certificate:
+        key = _ask(prompt, "S/MIME: its key file", str(certificate.with_suffix(".key")), _present_file)
+    return SmimeAnswers(roots, sources, certificate and certificate.absolute(), key and key.absolute())
 
 
 def _ask_ca(prompt: Prompt, organization: str) -> NewCa | OwnCa:
@@ -152,6 +205,12 @@ def _word(answer: str) -> str:
     if not answer or len(answer.split()) > 1:
         raise ValueError("one word is needed")
     return answer
+
+
+def _sources(answer: str) -> tuple[str, ...]:
+    if not answer.split():
+        raise ValueError("one at least is needed")
+    return tuple(map(read_source, answer.split()))
 
 
 def _address(answer: str) -> str:

@@ -5,15 +5,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
+from bot.setup.answers import (
+    Answers,
+    InstitutionAnswers,
+    NewCa,
+    OfficerAnswers,
+    OwnCa,
+    ServerAnswers,
+    SmimeAnswers,
+)
+from bot.setup.officer_key import Pin
+from handlers.rules.scheme import Scheme
 
 CA_KEY, CA_CERTIFICATE, CA_PASSPHRASE = Path("ca/ca.key"), Path("ca/ca.pem"), Path("ca/passphrase")
 REGISTER = Path("register")
+SMIME_ROOTS = Path("smime-roots.pem")
 
 _CONFIG = """\
 # The configuration of Ringi, written by `ringi init` on {day}. Only what differs from the built-in values
 # stands here; config.example.toml explains every key. Relative paths start at this file. Then: ringi check
 {top}
+# Next: the holidays of the year, beside Saturdays and Sundays; again each December.
+# holidays = [{year}-01-01, {year}-12-29, {year}-12-30, {year}-12-31]
 
 # Where mails come in.
 [imap]
@@ -23,9 +36,7 @@ _CONFIG = """\
 [smtp]
 {smtp}
 
-# The key that signs our mails. Its public half is bot-key.asc: give it to the officers.
-[openpgp]
-fingerprint = {fingerprint}
+{signing}
 
 # The CA. Keep a copy of its key and passphrase in a safe place: nobody can make them again.
 [ca]
@@ -36,6 +47,16 @@ fingerprint = {fingerprint}
 {web}
 """
 
+_OPENPGP = """\
+# The key that signs our mails. Its public half is bot-key.asc: give it to the officers.
+[openpgp]
+fingerprint = {fingerprint}"""
+
+_SMIME = """\
+# S/MIME: the roots that vouch for the officers' certificates, and what our own mails are signed with.
+[smime]
+{smime}"""
+
 _INSTITUTION = """\
 # An institution: who may apply, who decides, and for which names. Written by `ringi init` on {day}.
 # Only the administrator edits this file; every change of it is written into the journal.
@@ -43,11 +64,13 @@ _INSTITUTION = """\
 
 {domains}
 
-# An officer's authority is the key: its full fingerprint, and the file that holds it (relative to here).
+# An officer's authority is the key: its full fingerprint (S/MIME: that of the public key), and the file that holds it
+# (relative to here).
 {officers}
 
 # An application takes one officer's approval, and never that of the person who asked for it. To change that:
-# [policy]
+# [[policies]]
+# name = "two-officers"
 # approvals = 2
 # self_approval = true
 """
@@ -62,16 +85,18 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def config_text(answers: Answers, fingerprint: str, day: date) -> str:
-    """The configuration file for these answers; `fingerprint`: the bot's new signing key."""
+def config_text(answers: Answers, fingerprint: str | None, day: date) -> str:
+    """The configuration file for these answers; `fingerprint`: the bot's new OpenPGP key, None: no OpenPGP here."""
     top = {"instance": answers.instance, "address": answers.address, "name": answers.name}
+    kind = answers.mail_server
     web: dict[str, object] = {"public_url": answers.public_url, "port": answers.web_port}
     return _CONFIG.format(
         day=day,
         top=_lines({**top, "monitors": answers.monitors}),
-        imap=_lines(_server(answers.imap)),
-        smtp=_lines(_server(answers.smtp)),
-        fingerprint=toml_string(fingerprint),
+        year=day.year,
+        imap=_comment(kind.imap_notes) + _lines({**_server(answers.imap), "authserv_id": kind.authserv_id}),
+        smtp=_comment(kind.smtp_notes) + _lines(_server(answers.smtp)),
+        signing="\n\n".join(_signing(answers.smime, fingerprint)),
         ca=_lines(_ca(answers.ca, answers.public_url)),
         port=answers.web_port,
         web=_lines(web),
@@ -79,9 +104,9 @@ def config_text(answers: Answers, fingerprint: str, day: date) -> str:
 
 
 def institution_text(
-    institution: InstitutionAnswers, officers: Iterable[tuple[OfficerAnswers, str]], day: date
+    institution: InstitutionAnswers, officers: Iterable[tuple[OfficerAnswers, Pin]], day: date
 ) -> str:
-    """A register file; each officer comes with the fingerprint of the key."""
+    """A register file; each officer comes with the pin of the key."""
     top = {
         "name": institution.name,
         "organization": institution.organization,
@@ -98,9 +123,18 @@ def institution_text(
     )
 
 
-def key_file(institution: InstitutionAnswers, officer: OfficerAnswers) -> Path:
+def key_file(institution: InstitutionAnswers, officer: OfficerAnswers, pin: Pin) -> Path:
     """Where an officer's key is kept, relative to the register."""
-    return Path("keys") / f"{institution.id}-{officer.id}.asc"
+    ending = "asc" if pin.scheme is Scheme.OPENPGP else "pem"
+    return Path("keys") / f"{institution.id}-{officer.id}.{ending}"
+
+
+def _signing(smime: SmimeAnswers | None, fingerprint: str | None) -> Iterator[str]:
+    if fingerprint is not None:
+        yield _OPENPGP.format(fingerprint=toml_string(fingerprint))
+    if smime is not None:
+        own = {"certificate": smime.certificate, "key": smime.key, "chain": smime.chain}
+        yield _SMIME.format(smime=_lines({"ca_file": SMIME_ROOTS, "crl_sources": smime.crl_sources, **own}))
 
 
 def _domain(name: str, vetted_until: date | None) -> str:
@@ -112,15 +146,16 @@ def _domain(name: str, vetted_until: date | None) -> str:
     )
 
 
-def _officer(institution: InstitutionAnswers, officer: OfficerAnswers, fingerprint: str) -> str:
+def _officer(institution: InstitutionAnswers, officer: OfficerAnswers, pin: Pin) -> str:
     values = {
         "id": officer.id,
         "name": officer.name,
         "addresses": (officer.address,),
         "notify": officer.address,
     }
-    key = {"fingerprint": fingerprint, "file": str(key_file(institution, officer))}
-    return f"[[officers]]\n{_lines(values)}\n[[officers.openpgp]]\n{_lines(key)}"
+    name = "fingerprint" if pin.scheme is Scheme.OPENPGP else "public_key"
+    key = {name: pin.fingerprint, "file": str(key_file(institution, officer, pin))}
+    return f"[[officers]]\n{_lines(values)}\n[[officers.{pin.scheme.value}]]\n{_lines(key)}"
 
 
 def _server(server: ServerAnswers) -> dict[str, object]:
@@ -156,6 +191,10 @@ def _ca(ca: NewCa | OwnCa, public_url: str) -> dict[str, object]:
         "chain": ca.chain,
         "passphrase_file": ca.passphrase_file,
     }
+
+
+def _comment(notes: Iterable[str]) -> str:
+    return "".join(f"# {note}\n" for note in notes)
 
 
 def _lines(values: Mapping[str, object]) -> str:

@@ -1,46 +1,52 @@
 """The web application: what a one-time URL shows, what it hands over, and who is told (threats URL1-URL3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bot.config import Web
 from bot.web.doors import CertificateDoor, Door, Fetched, Fields, FileDoor
-from bot.web.files import File
+from bot.web.files import File, LongFile
 from bot.web.guard import (
+    STORE_HEADER,
     GuessLimit,
     SecurityHeaders,
     is_form_token,
     read_form,
     security_headers,
+    store_mark,
 )
 from bot.web.language import Language, choose_language
 from bot.web.render import Pages
+from bot.web.tsv_page import TsvPage, write_page
 from handlers.context import Context
 from handlers.notices import Notice
-from store import crls
-from store.tables import Meta
+from store import crls, troubles
+from store.tables import Trouble
 from store.transaction import reading, writing
 
-# together fewer than the engine's pool holds: many visitors leave connections for the mail rounds
-_READERS = 4
+# few, for threads fight for the interpreter's lock; and together fewer than the engine's pool holds: many visitors
+# leave connections for the mail rounds
+_READERS = 2
 _WRITERS = 1
+_PART_BYTES = 1 << 18
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -53,7 +59,8 @@ class WebDeps:
 
     `queue(session, notices, now)` puts mails into the outbox of the open transaction; `wake`, called in any
     thread after the commit, makes them leave soon. `chain`: DER, the issuing certificate first. `secret`: for
-    the form's token, 32 bytes, the same in every process on this store. `language`: for who names none.
+    the form's token, 32 bytes, the same in every process on this store. `faults`: what the rounds of this process
+    suffer from, in words for the health page. `language`: for who names none.
     """
 
     engine: Engine
@@ -63,6 +70,7 @@ class WebDeps:
     settings: Web
     secret: bytes
     wake: Callable[[], None]
+    faults: Callable[[], tuple[str, ...]] = tuple
     language: Language = "ja"
 
 
@@ -81,6 +89,7 @@ def make_app(deps: WebDeps) -> Starlette:
         for path, endpoint, methods in (
             *_at("/d/{token}", site, CertificateDoor(site.pages, deps.secret, deps.chain)),
             *_at("/f/{token}", site, FileDoor(site.pages, deps.secret)),
+            ("/tsv", site.tsv_tool, ["GET"]),
             ("/ca.cer", site.issuer, ["GET"]),
             ("/ca.crl", site.revocations, ["GET"]),
             ("/health", site.health, ["GET"]),
@@ -130,9 +139,10 @@ class _Site:
         self.deps = deps
         self.pages = Pages()
         self._guesses = GuessLimit()
+        self._mark = {STORE_HEADER: store_mark(deps.secret)}
         # two queues: who waits for the write lock does not hold up those who only look
-        self._reads = asyncio.Semaphore(_READERS)
-        self._writes = asyncio.Semaphore(_WRITERS)
+        self._reads = ThreadPoolExecutor(_READERS, "web-reads")
+        self._writes = ThreadPoolExecutor(_WRITERS, "web-writes")
 
     async def show(self, door: Door, request: Request) -> Response:
         """GET and HEAD: what waits here. Nothing is written, however often it is opened (threats URL1)."""
@@ -154,7 +164,15 @@ class _Site:
         if seconds := await self._seconds_to_wait(door, request, token):
             return self._must_wait(request, seconds)
         done = await _in_thread(self._writes, lambda: self._fetch(door, token, fields))
-        return self._gone(door, request) if done is None else _attachment(done.file)
+        if done is None:
+            return self._gone(door, request)
+        file = done.file
+        if isinstance(file, File):
+            return Response(file.content, headers=_attachment(file))
+        made = await _in_thread(self._reads, lambda: self._make(file))
+        return StreamingResponse(
+            _parts(made), headers=_attachment(file) | {"Content-Length": str(made.length)}
+        )
 
     async def options(self, request: Request) -> Response:
         return Response(status_code=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
@@ -176,19 +194,37 @@ class _Site:
             return PlainTextResponse("Not found\n", 404)
         return Response(der, media_type="application/pkix-crl")
 
-    async def health(self, request: Request) -> Response:
-        """200 if the store answers."""
+    async def tsv_tool(self, request: Request) -> Response:
+        """The TSV tool (manual 1-1-2), with the register as it is now."""
+        language = self._language(request)
 
-        def ask() -> None:
+        def ask() -> TsvPage:
             with reading(self.deps.engine) as session:
-                session.execute(select(Meta.name).limit(1))
+                ctx = self.deps.context(session)
+            return write_page(ctx.desk, ctx.register.institutions.values(), language)
+
+        page = await _in_thread(self._reads, ask)
+        response = _html(page.html, 200, language)
+        response.headers["Content-Security-Policy"] = page.policy
+        return response
+
+    async def health(self, request: Request) -> Response:
+        """200 `ok` if the desk does its work, also where something else is wrong; 503 if it can't. Codes only:
+        anybody may ask."""
+
+        def ask() -> list[Trouble]:
+            with reading(self.deps.engine) as session:
+                return list(troubles.told(session))
 
         try:
-            await _in_thread(self._reads, ask)
+            wrong = await _in_thread(self._reads, ask)
         except SQLAlchemyError as error:
             _log.error("web_unhealthy", error=_plain(error))
-            return PlainTextResponse("store\n", 503)
-        return PlainTextResponse("ok\n")
+            return PlainTextResponse("store\n", 503, self._mark)
+        faults = [*self.deps.faults(), *(one.kind for one in wrong if troubles.is_acute(one))]
+        others = [one.kind for one in wrong if not troubles.is_acute(one)]
+        words = dict.fromkeys([*faults, *([] if faults else ["ok"]), *others])
+        return PlainTextResponse("".join(f"{word}\n" for word in words), 503 if faults else 200, self._mark)
 
     async def store_fault(self, request: Request, error: Exception) -> Response:
         _log.error("web_store_fault", error=_plain(error))
@@ -224,6 +260,16 @@ class _Site:
             self.deps.wake()
         return done
 
+    def _make(self, file: LongFile) -> "_Made":
+        """As of one moment, and whole before it is sent: a slow browser must not keep a transaction open."""
+        content = tempfile.TemporaryFile()  # noqa: SIM115  # who sends it closes it
+        with reading(self.deps.engine) as session:
+            for line in file.lines(self.deps.context(session)):
+                content.write(line)
+        length = content.tell()
+        content.seek(0)
+        return _Made(content, length)
+
     def _gone(self, door: Door, request: Request) -> Response:
         self._guesses.count(_client(request))
         language = self._language(request)
@@ -240,9 +286,9 @@ class _Site:
         return choose_language(request.query_params.get("lang"), accepted, self.deps.language)
 
 
-async def _in_thread(turns: asyncio.Semaphore, work: Callable[[], _T]) -> _T:
-    async with turns:
-        return await run_in_threadpool(work)
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+    # asyncio's own way: the framework's, by anyio, costs a tenth of a whole page more
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 def _client(request: Request) -> str:
@@ -258,10 +304,23 @@ def _html(page: str, status: int, language: Language) -> Response:
     return HTMLResponse(page, status, {"Content-Language": language, "Vary": "Accept-Language"})
 
 
-def _attachment(file: File) -> Response:
+def _attachment(file: File | LongFile) -> dict[str, str]:
     # as media_type, the framework would call any text UTF-8
-    headers = {
+    return {
         "Content-Disposition": f'attachment; filename="{file.name}"',
         "Content-Type": file.content_type,
     }
-    return Response(file.content, headers=headers)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A file without a name, gone with its end. `length`: bytes."""
+
+    content: IO[bytes]
+    length: int
+
+
+def _parts(made: _Made) -> Iterator[bytes]:
+    with made.content as content:
+        while part := content.read(_PART_BYTES):
+            yield part

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from bot.web.files import File, as_file, find_format, write_file
+from bot.web.files import File, LongFile, as_list, find_format, write_file
 from bot.web.guard import form_token
 from bot.web.language import Language
 from bot.web.render import Pages
 from handlers.context import Context
 from handlers.download import Gone, download, look
 from handlers.download_file import download_file, look_at_file
+from handlers.listing import inventory_lines
 from handlers.notices import Notice
 
 Fields = Mapping[str, str]
@@ -20,7 +22,7 @@ Fields = Mapping[str, str]
 class Fetched:
     """The file, and the mails that its first delivery causes."""
 
-    file: File
+    file: File | LongFile
     notices: tuple[Notice, ...] = ()
 
 
@@ -109,4 +111,6 @@ class FileDoor:
 
     def fetch(self, ctx: Context, token: str, fields: Fields) -> Fetched | None:
         done = download_file(ctx, token)
-        return None if isinstance(done, Gone) else Fetched(as_file(done.name, done.content))
+        if isinstance(done, Gone):
+            return None
+        return Fetched(as_list(done.name, partial(inventory_lines, institution=done.institution)))

@@ -1,11 +1,13 @@
-"""A certificate as the file that a server program takes: PEM with or without the chain, DER, PKCS#7."""
+"""A certificate as the file that a server program takes: PEM with and without its chain, the chain, DER, PKCS#7."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from handlers.context import Context
 
 Chain = Sequence[x509.Certificate]
 
@@ -32,6 +34,7 @@ FORMATS = (
         lambda certificate, chain: _pem([certificate, *chain]),
     ),
     Format("pem", ".pem", "application/x-pem-file", lambda certificate, _: _pem([certificate])),
+    Format("chain", "-chain.pem", "application/x-pem-file", lambda _, chain: _pem(chain)),
     Format(
         "pkcs7",
         ".p7b",
@@ -53,6 +56,15 @@ class File:
     content: bytes
 
 
+@dataclass(frozen=True)
+class LongFile:
+    """The same for a file of any length: its content is made line by line, in a transaction that only reads."""
+
+    name: str
+    content_type: str
+    lines: Callable[[Context], Iterator[bytes]]
+
+
 def find_format(name: str | None) -> Format | None:
     return next((f for f in FORMATS if f.id == name), None)
 
@@ -61,12 +73,16 @@ def write_file(form: Format, fqdn: str, certificate: bytes, chain: Sequence[byte
     """`certificate` and `chain` in DER; the file is called after `fqdn`, `*` becoming `_`."""
     load = x509.load_der_x509_certificate
     content = form.write(load(certificate), [load(der) for der in chain])
-    return File(_safe(fqdn, "certificate") + form.ending, form.content_type, content)
+    return File(file_name(form, fqdn), form.content_type, content)
 
 
-def as_file(name: str, content: bytes) -> File:
-    """A tab-separated file that was kept as it is."""
-    return File(_safe(name, "file.tsv"), "text/tab-separated-values", content)
+def file_name(form: Format, fqdn: str) -> str:
+    return _safe(fqdn, "certificate") + form.ending
+
+
+def as_list(name: str, lines: Callable[[Context], Iterator[bytes]]) -> LongFile:
+    """A tab-separated file."""
+    return LongFile(_safe(name, "file.tsv"), "text/tab-separated-values", lines)
 
 
 def _safe(name: str, otherwise: str) -> str:

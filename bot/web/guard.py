@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+STORE_HEADER = "X-Ringi-Store"
 MAX_BODY = 4096  # bytes; the form is about 100
 
 
@@ -32,8 +33,13 @@ def security_headers(style_hash: str) -> dict[str, str]:
     }
 
 
+def store_mark(secret: bytes) -> str:
+    """By which processes on one store know each other; to anybody else it says nothing."""
+    return hmac.digest(secret, b"ringi store\0", "sha256").hex()[:32]
+
+
 class SecurityHeaders:
-    """ASGI middleware that puts `headers` on each answer."""
+    """ASGI middleware that puts `headers` on each answer that does not bring its own."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
@@ -42,7 +48,9 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self.headers)
+                found = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    found.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -51,8 +51,3 @@ def write_moment(moment: datetime, language: Language, utc_offset_hours: int) ->
         return f"{local.year}年{local.month}月{local.day}日({weekday}) {local:%H:%M}{zone}"
     month = _MONTHS[local.month - 1]
     return f"{weekday} {local.day} {month} {local.year}, {local:%H:%M} (UTC{utc_offset_hours:+d})"
-
-
-def write_size(size: int) -> str:
-    """Bytes as people read them, the same in both languages: `12.3 MB`, `4 KB` (rounded up)."""
-    return f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{-(-size // 1000)} KB"

@@ -5,12 +5,11 @@ import hashlib
 from importlib.resources import files
 from typing import Literal
 
-from jinja2 import FunctionLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from bot.web.files import FORMATS
-from bot.web.language import Language, write_moment, write_size
+from bot.web.files import FORMATS, file_name
+from bot.web.language import Language, write_moment
 from handlers.download import Waiting
 from handlers.download_file import WaitingFile
 
@@ -22,7 +21,8 @@ class Pages:
         self._folder = files("bot.web") / "pages"
         style = (self._folder / "style.css").read_text("utf-8")
         self.style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-        self._templates = ImmutableSandboxedEnvironment(
+        # no sandbox: the templates are ours, and values of visitors or applicants are never templates
+        self._templates = Environment(
             loader=FunctionLoader(lambda name: (self._folder / name).read_text("utf-8")),
             autoescape=True,
             undefined=StrictUndefined,
@@ -53,8 +53,8 @@ class Pages:
             waiting=waiting,
             until=moment("until"),
             not_after=moment("not_after"),
-            fingerprint=":".join(digest[i : i + 2] for i in range(0, len(digest), 2)),
-            formats=[form.id for form in FORMATS],
+            fingerprint=[digest[i : i + 2] for i in range(0, len(digest), 2)],
+            files={form.id: file_name(form, waiting.fqdn) for form in FORMATS},
             repeat_minutes=repeat_minutes,
             csrf=csrf,
         )
@@ -74,7 +74,6 @@ class Pages:
             language,
             waiting=waiting,
             until=write_moment(waiting.until, language, utc_offset_hours),
-            size=write_size(waiting.size),
             repeat_minutes=repeat_minutes,
             csrf=csrf,
         )

@@ -13,10 +13,12 @@ from store.states import EntryState, Kind, Verb
 
 @dataclass(frozen=True)
 class ApplicantReceived:
+    """`deadline`: the last day to decide; None where nobody may decide yet: no policy names its kind."""
+
     template: ClassVar = "applicant.received"
     application: ApplicationView
     rows: tuple[RowOutcome, ...]
-    deadline: date
+    deadline: date | None
     dry_run: bool
     encoding: str
     token: str = ""  # for 取下げ, or for a corrected TSV in reply; empty for a dry run
@@ -60,6 +62,15 @@ class ApplicantHeld:
     verb: Verb
     reason: str
     deadline: date
+
+
+@dataclass(frozen=True)
+class ApplicantReviewAnew:
+    """The rules of approval changed: the review begins again, until `deadline`; None: it waits for new rules."""
+
+    template: ClassVar = "applicant.review_anew"
+    application: ApplicationView
+    deadline: date | None
 
 
 @dataclass(frozen=True)

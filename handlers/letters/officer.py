@@ -4,14 +4,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar
 
-from handlers.letters.views import ApplicationView, RowOutcome, SenderEvidence
+from handlers.letters.views import ApplicationView, RowOutcome, SenderEvidence, StepView
 from handlers.rules.reasons import Reason
+from handlers.rules.scheme import Scheme
 from store.states import Verb
 
 
 @dataclass(frozen=True)
 class OfficerApprovalRequest:
-    """The request with its sheet and the TSV attached (manual 1-1-3, and the pop-up of 1-1-4 step 5)."""
+    """The request with its sheet and the TSV attached (manual 1-1-3, and the pop-up of 1-1-4 step 5).
+
+    `steps`: of a policy that has them. `is_anew`: it takes the place of a request whose sheet is void. `is_held`: a
+    hold must end before anybody can approve.
+    """
 
     template: ClassVar = "officer.approval_request"
     application: ApplicationView
@@ -22,6 +27,9 @@ class OfficerApprovalRequest:
     approvals_needed: int
     evidence: SenderEvidence
     is_urgent: bool = False
+    steps: tuple[StepView, ...] = ()
+    is_anew: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class OfficerAnswer:
 
     `application` is None where no sheet was recognised. `seqs`: the rows the decision covered. `deadline`: the last
     day to decide, None while it stands still or there is nothing to decide. `still_needed`: approvals still missing
-    after this one, for the row that lacks most.
+    after this one, for the row that lacks most; `role`: who must give the next, empty: any officer.
     """
 
     template: ClassVar = "officer.answer"
@@ -42,13 +50,15 @@ class OfficerAnswer:
     subject: str
     deadline: date | None = None
     still_needed: int = 0
+    role: str = ""
 
 
 @dataclass(frozen=True)
 class OfficerDecided:
     """Told to the other officers: a colleague decided, or (`colleague` None) the longest hold is over.
 
-    `comment` is the reason that was given, or empty; `deadline` and `still_needed` as in OfficerAnswer.
+    `comment` is the reason that was given, or empty; `deadline`, `still_needed` and `role` as in OfficerAnswer.
+    `is_your_turn`: whether the reader's approval would count now.
     """
 
     template: ClassVar = "officer.decided"
@@ -59,6 +69,21 @@ class OfficerDecided:
     comment: str
     deadline: date | None = None
     still_needed: int = 0
+    role: str = ""
+    is_your_turn: bool = True
+
+
+@dataclass(frozen=True)
+class OfficerWaiting:
+    """Nothing to sign now: no policy says who may approve it, or it is not yet the reader's turn.
+
+    `is_void`: a request that the reader may hold decides nothing any more.
+    """
+
+    template: ClassVar = "officer.waiting"
+    application: ApplicationView
+    is_void: bool
+    has_policy: bool
 
 
 @dataclass(frozen=True)
@@ -172,6 +197,34 @@ class OfficerNotDownloaded:
 
 
 @dataclass(frozen=True)
+class UnreachedRow:
+    """`dn` holds one `TYPE=value` each, CN first. `serial`: None as long as there is no certificate."""
+
+    fqdn: str
+    dn: tuple[str, ...]
+    serial: int | None
+
+
+@dataclass(frozen=True)
+class OfficerNotDelivered:
+    """A person was not reached: which mail, to whom, why, and what the officer can do (threats LP2).
+
+    `servers`: the rows of this person, all of the application's where the address is nobody's contact. `contact_name`:
+    empty where the address is only that of who applied. `why`: the server's words. `is_download`: it was the mail with
+    the URL. `may_resend`: a certificate still waits to be fetched.
+    """
+
+    template: ClassVar = "officer.not_delivered"
+    number: str
+    servers: tuple[UnreachedRow, ...]
+    contact_name: str
+    address: str
+    why: str
+    is_download: bool
+    may_resend: bool
+
+
+@dataclass(frozen=True)
 class OfficerContactChanged:
     template: ClassVar = "officer.contact_changed"
     officer_name: str
@@ -193,3 +246,19 @@ class OfficerExpiring:
     contact_mail: str
     pending: str | None
     file_name: str
+
+
+@dataclass(frozen=True)
+class OfficerKeyEnding:
+    """The officer's own key can soon sign no more, and the register pins none that takes over.
+
+    `fingerprint`: as the register pins it. `days_left`: 0 for the last day.
+    """
+
+    template: ClassVar = "officer.key_ending"
+    officer_name: str
+    institution: str
+    scheme: Scheme
+    fingerprint: str
+    ends_at: datetime
+    days_left: int

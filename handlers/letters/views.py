@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from handlers.rules.row_errors import RowError
 from store.states import Kind
@@ -58,6 +59,11 @@ class ApplicationView:
     file_name: str
     entries: tuple[EntryView, ...]
 
+    @cached_property
+    def fqdns(self) -> dict[int, str]:
+        """By SEQ: a template that looked through the rows for each of them would take minutes for a thousand."""
+        return {entry.seq: entry.fqdn for entry in self.entries}
+
 
 @dataclass(frozen=True)
 class RowOutcome:
@@ -83,6 +89,15 @@ class SenderEvidence:
     sender: str
     authentication: str | None
     sender_is_contact: bool
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of a policy: so many approvals of officers with `role` (empty: of any)."""
+
+    role: str
+    approvals: int
+    is_done: bool
 
 
 @dataclass(frozen=True)

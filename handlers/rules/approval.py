@@ -6,30 +6,39 @@ Only a line of the officer's own that equals one of the forms below counts; quot
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handlers.rules.reasons import Reason
 from store.states import Verb
 
 # The first body line of every mail of ours. Outlook quotes without `>`: what follows it is ours, not the officer's.
 _MARKER = re.compile(r"^─{2,} Ringi( \S+)? ─{2,}$")
+# The head of any other mail that is quoted without marks: a colleague's decision must not become the reader's.
+_OLD_SENDER = re.compile(r"^\*?(?:From|差出人|送信者|送信元) ?:", re.IGNORECASE)
+_OLD_HEADER = re.compile(
+    r"^\*?(?:Sent|Date|To|Cc|Subject|Reply-To|送信日時|日時|日付|宛先|件名|返信先) ?:", re.IGNORECASE
+)
 _ROWS = r"(?P<rows>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
 _EXCEPT = r"(?P<without>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
 _SELECTION = rf"(?: {_ROWS})?(?: (?:除く|EXCEPT) {_EXCEPT})?(?P<faultless> (?:有効分のみ|FAULTLESS-ONLY))?"
+# ASCII: else digits of other scripts are row numbers, and a Turkish dotless ı is the I of DECLINE
+_FLAGS = re.IGNORECASE | re.ASCII
 _FORMS = (
-    (Verb.APPROVE, False, re.compile(rf"^(?:承認(?:します|いたします)?|APPROVE){_SELECTION}[。.]?$", re.I)),
-    (Verb.APPROVE, True, re.compile(rf"^(?:失効承認|APPROVE REVOCATION){_SELECTION}[。.]?$", re.I)),
+    (Verb.APPROVE, False, re.compile(rf"^(?:承認(?:します|いたします)?|APPROVE){_SELECTION}[。.]?$", _FLAGS)),
+    (Verb.APPROVE, True, re.compile(rf"^(?:失効承認|APPROVE REVOCATION){_SELECTION}[。.]?$", _FLAGS)),
     (
         Verb.DECLINE,
         False,
-        re.compile(rf"^(?:却下|DECLINE)(?: {_ROWS})?(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I),
+        re.compile(rf"^(?:却下|DECLINE)(?: {_ROWS})?(?: ?: ?(?P<comment>.*)|[。.]?)$", _FLAGS),
     ),
-    (Verb.HOLD, False, re.compile(r"^(?:保留|HOLD)(?: ?: ?(?P<comment>.*)|[。.]?)$", re.I)),
-    (Verb.RESUME, False, re.compile(r"^(?:再開|RESUME)[。.]?$", re.I)),
+    (Verb.HOLD, False, re.compile(r"^(?:保留|HOLD)(?: ?: ?(?P<comment>.*)|[。.]?)$", _FLAGS)),
+    (Verb.RESUME, False, re.compile(r"^(?:再開|RESUME)[。.]?$", _FLAGS)),
 )
 _CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:(?:-| |- )[0-9a-f]{8}){3}(?![0-9a-f-])")
 _QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b")
 _QUOTE_PREFIX = re.compile(r"^[\s>|]+")
 _LONGEST_COMMENT = 500
+_LONGEST_LINE = 1000
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class Reading:
     quoted_rows: frozenset[tuple[int, str]]
 
 
+@lru_cache(maxsize=4)  # each handler asks anew, of one mail at a time
 def read_decision(text: str) -> Reading:
     """Read the signed text (LF line ends, unflowed)."""
     found = [decision for line in own_lines(text) if (decision := _parse_line(line))]
@@ -87,17 +97,27 @@ def read_decision(text: str) -> Reading:
     return Reading(decision, fault, codes, rows)
 
 
-def own_lines(text: str) -> list[str]:
-    """The lines the officer wrote: folded (NFKC) and trimmed, without quotes and anything from our marker line on."""
+@lru_cache(maxsize=4)
+def own_lines(text: str) -> tuple[str, ...]:
+    """The lines the officer wrote: folded (NFKC) and trimmed, without quotes and anything from our marker line on, or
+    from the head of another old mail. Lines that are too long to be a decision are left out."""
     own = []
+    before = ""  # the last line that is not blank
     for line in text.split("\n"):
-        folded = " ".join(unicodedata.normalize("NFKC", line).split())
-        if _MARKER.match(folded):
+        # folding sorts runs of combining marks in square time: so only of a piece that no run makes expensive
+        folded = " ".join(unicodedata.normalize("NFKC", line[:_LONGEST_LINE]).split())
+        if _MARKER.match(folded) or _is_old_head(before, folded):
             break
-        if folded.startswith((">", "|")):
-            continue
-        own.append(folded)
-    return own
+        before = folded or before
+        if len(line) <= _LONGEST_LINE and not folded.startswith((">", "|")):
+            own.append(folded)
+    return tuple(own)
+
+
+def _is_old_head(line: str, following: str) -> bool:
+    """Whether two lines in a row are the sender and another header of an old mail, in whichever order."""
+    pairs = ((line, following), (following, line))
+    return any(_OLD_SENDER.match(one) and _OLD_HEADER.match(other) for one, other in pairs)
 
 
 def _parse_line(line: str) -> DecisionLine | None:

@@ -40,6 +40,10 @@ class IssueRules:
         if self.kind not in (Kind.ISSUE, Kind.RENEW):
             raise ValueError(f"these are not the rules for {self.kind}")
 
+    def __hash__(self) -> int:
+        # all of a large register for each row would cost more than the row
+        return hash((self.institution.id, self.institution.digest, self.kind))
+
 
 @dataclass(frozen=True)
 class ServerRequest:
@@ -115,6 +119,12 @@ def check_issue_rows(rows: tuple[Row, ...], rules: IssueRules) -> tuple[CheckedR
     """All errors of all rows, at most 20 a row. Of rows that repeat each other all but the first are 916."""
     drafts = [_read_row(row, rules) for row in rows]
     return tuple(_finish(draft, rules.kind) for draft in _find_duplicates(drafts))
+
+
+def blocked_key(request: "ServerRequest", blocked_keys: frozenset[str]) -> tuple[RowError, ...]:
+    """An error if its key stands on the operator's list, be it since the approval (threats CSR2)."""
+    is_blocked = request.public_key_sha256 in blocked_keys
+    return (row_error(Code.WEAK_KEY, _CSR, "blocked"),) if is_blocked else ()
 
 
 def screen(institution: Institution, names: tuple[str, ...], today: date) -> tuple[RowError, ...]:

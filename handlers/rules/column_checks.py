@@ -16,11 +16,13 @@ from handlers.rules.columns import ISSUE_COLUMNS, Characters, Column
 from handlers.rules.row_errors import Code, RowError, name_columns, row_error
 from handlers.rules.tsv import Row, is_quoted
 
-_MOST_SHOWN = 10
+MOST_SHOWN = 10
 
 
 def trim_cells(row: Row) -> tuple[str, ...]:
     """All cells without spaces around them and without the quotes of a 911, whose inside can be judged."""
+    if b'"' not in row.raw:
+        return tuple([trim(field) for field in row.fields])
     return tuple(trim(field[1:-1] if is_quoted(field) else field) for field in row.fields)
 
 
@@ -59,7 +61,7 @@ def faulty_columns(errors: Iterable[RowError]) -> frozenset[int]:
 
 def characters_error(column: int, chars: str) -> RowError:
     """205, naming the characters at fault, one by one."""
-    shown = " ".join("U+0020" if char == " " else char for char in chars[:_MOST_SHOWN])
+    shown = " ".join("U+0020" if char == " " else char for char in chars[:MOST_SHOWN])
     return row_error(Code.CHARACTERS, column, shown)
 
 

@@ -4,6 +4,7 @@ import binascii
 import hashlib
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,17 +22,19 @@ from handlers.rules.subject_dn import SubjectDN, subject_of
 from handlers.rules.weak_keys import find_rsa_weakness
 
 _COLUMN = 7
-_KEYS = {
+_EXPONENT_BITS = 256  # FIPS 186-5 A.1.1; to check a signature costs as many multiplications
+KEYS = {
     "rsa2048": "RSA 2048",
     "rsa3072": "RSA 3072",
     "rsa4096": "RSA 4096",
     "p256": "EC P-256",
     "p384": "EC P-384",
 }
-_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _LINE = r"-----{} (?:NEW )?CERTIFICATE REQUEST-----"
 _BODY = r"([A-Za-z0-9+/=\s]+)"
-_PEM = re.compile(rf"{_LINE.format('BEGIN')}{_BODY}{_LINE.format('END')}|{_BODY}", re.A)
+PEM = re.compile(rf"{_LINE.format('BEGIN')}{_BODY}{_LINE.format('END')}|{_BODY}", re.A)
+_BEGIN, _END = "-----BEGIN CERTIFICATE REQUEST-----", "-----END CERTIFICATE REQUEST-----"
 _SPACE = re.compile(r"\s+")
 # what cryptography raises for broken bytes; a test changes every byte of good requests
 _UNREADABLE = (
@@ -109,6 +112,17 @@ def check_csr(
     return csr, tuple(errors)
 
 
+def read_csr(text: str) -> tuple[SubjectDN, Csr] | None:
+    """The subject and what else a request says, in any form that people paste; not checked against anything."""
+    der = _decode(text)
+    request = _read(der) if der else None
+    if der is None or request is None:
+        return None
+    spki = request.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    csr = Csr(der, hashlib.sha256(spki).hexdigest(), _describe(request.key), _dns_names(request))
+    return subject_of(request.subject), csr
+
+
 def has_private_key(data: bytes) -> bool:
     """Whether a private key stands anywhere in the bytes (threats CSR5).
 
@@ -121,7 +135,12 @@ def has_private_key(data: bytes) -> bool:
 
 
 def _decode(text: str) -> bytes | None:
-    match = _PEM.fullmatch(text.strip())
+    plain = text.removeprefix(_BEGIN).removesuffix(_END)
+    if plain and len(plain) == len(text) - len(_BEGIN) - len(_END):
+        # as openssl writes it, in one line; what this can't read may still be one of the other forms
+        with suppress(ValueError):
+            return binascii.a2b_base64(plain, strict_mode=True)
+    match = PEM.fullmatch(text.strip())
     if match is None:
         return None
     try:
@@ -139,15 +158,17 @@ def _read(der: bytes) -> _Request | None:
             # a signature is whole bytes: the library does not mind unused bits at its end
             if der[-len(csr.signature) - 1] != 0:
                 return None
-            return _Request(
-                csr.subject, csr.public_key(), _digest_of(csr), _is_signed(csr), _alternative_names_of(csr)
-            )
+            key = csr.public_key()
+            is_signed = _is_signed(csr, key)
+            return _Request(csr.subject, key, _digest_of(csr), is_signed, _alternative_names_of(csr))
         except _UNREADABLE:
             return None
 
 
-def _is_signed(csr: x509.CertificateSigningRequest) -> bool:
-    key, algorithm = csr.public_key(), csr.signature_hash_algorithm
+def _is_signed(csr: x509.CertificateSigningRequest, key: CertificatePublicKeyTypes) -> bool:
+    algorithm = csr.signature_hash_algorithm
+    if isinstance(key, rsa.RSAPublicKey) and key.public_numbers().e.bit_length() > _EXPONENT_BITS:
+        return False
     # cryptography calls every SHA-1 signature invalid, but a profile may still take them
     if isinstance(algorithm, hashes.SHA1) and isinstance(key, rsa.RSAPublicKey):
         try:
@@ -174,7 +195,7 @@ def _describe(key: CertificatePublicKeyTypes) -> str:
     if isinstance(key, rsa.RSAPublicKey):
         return f"RSA {key.key_size}"
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"EC {_CURVES.get(key.curve.name, key.curve.name)}"
+        return f"EC {CURVES.get(key.curve.name, key.curve.name)}"
     return type(key).__name__.lstrip("_").removesuffix("PublicKey")
 
 
@@ -204,7 +225,7 @@ def _check_mail_addresses(request: _Request) -> list[RowError]:
 def _check_key(
     csr: Csr, key: CertificatePublicKeyTypes, profile: Profile | None, blocked_keys: frozenset[str]
 ) -> list[RowError]:
-    wanted = _KEYS[profile.key] if profile else csr.public_key
+    wanted = KEYS[profile.key] if profile else csr.public_key
     if csr.public_key != wanted:
         return [row_error(Code.KEY_NOT_ALLOWED, _COLUMN, csr.public_key, wanted)]
     weakness = "blocked" if csr.public_key_sha256 in blocked_keys else None

@@ -6,16 +6,16 @@ from functools import lru_cache
 import idna
 
 LONGEST_NAME = 253
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # the last label of something that software reads as an IPv4 address (WHATWG URL, "ends in a number")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_PREFIX = re.compile(r"dnsname=", re.I)
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+PREFIX = re.compile(r"dnsname=", re.I)
 _LOOKS_LIKE_NAME = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
 def split_dns_names(text: str) -> tuple[str, ...]:
     """The names of column 13 as written: `a,b` or `dNSName=a, dNSName=b`; empty items are skipped."""
-    items = (_PREFIX.sub("", item.strip(" "), count=1).strip(" ") for item in text.split(","))
+    items = (PREFIX.sub("", item.strip(" "), count=1).strip(" ") for item in text.split(","))
     return tuple(item for item in items if item)
 
 
@@ -32,7 +32,7 @@ def is_dns_name(name: str, *, allow_wildcard: bool) -> bool:
     return (
         len(labels) >= 2
         and all(_is_label(label) for label in labels)
-        and _NUMBER.fullmatch(labels[-1]) is None
+        and NUMBER.fullmatch(labels[-1]) is None
     )
 
 
@@ -50,7 +50,7 @@ def find_name(text: str) -> str | None:
 
 
 def _is_label(label: str) -> bool:
-    if _LABEL.fullmatch(label) is None:
+    if LABEL.fullmatch(label) is None:
         return False
     # two hyphens there are reserved, and `xn--` is the one use (RFC 5890 2.3.1)
     return label[2:4] != "--" or _decode_label(label) is not None

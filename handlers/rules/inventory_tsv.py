@@ -6,7 +6,7 @@ know: 4, 12, 24, 27, 28.
 
 import base64
 import json
-import unicodedata
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -72,7 +72,9 @@ _REMARKS = {
 }
 _DIED = frozenset(_REMARKS)
 # the em dash, which CP932 knows as the horizontal bar only
-_TWINS = str.maketrans({"—": "―"})
+_DASH, _BAR = "—", "―"
+# Unicode's categories Cc, Zl and Zp
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,7 @@ def encode_line(cells: Iterable[str]) -> bytes:
 
 
 def _clean(cell: str) -> str:
-    spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in cell)
-    return spaced.translate(_TWINS)
+    return _BREAKS.sub(" ", cell).replace(_DASH, _BAR)
 
 
 def _cells(row: InventoryRow, zone: timezone) -> tuple[str, ...]:

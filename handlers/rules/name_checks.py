@@ -11,7 +11,7 @@ from handlers.rules.row_errors import Code, RowError, row_error
 from handlers.rules.subject_dn import SubjectDN, parse_subject_dn
 
 _DN, _FQDN, _DNS_NAMES = 1, 11, 13
-_LONGEST_VALUE = 64  # X.520 upper bound of CN; the manual's bound of all OUs together
+LONGEST_VALUE = 64  # X.520 upper bound of CN; the manual's bound of all OUs together
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _check_dn_values(dn: SubjectDN) -> list[RowError]:
     if bad := forbidden_in_dn_value(text):
         errors.append(characters_error(_DN, bad))
     for length in (len(dn.cn), sum(len(unit) for unit in dn.values("OU"))):
-        if length > _LONGEST_VALUE:
-            errors.append(row_error(Code.TOO_LONG, _DN, str(_LONGEST_VALUE), str(length)))
+        if length > LONGEST_VALUE:
+            errors.append(row_error(Code.TOO_LONG, _DN, str(LONGEST_VALUE), str(length)))
     return errors
 
 

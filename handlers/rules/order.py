@@ -10,6 +10,14 @@ from handlers.rules.profile import Profile
 
 
 @dataclass(frozen=True)
+class Reserved:
+    """A serial that the signer gave, and when: the certificate it is used for begins then."""
+
+    serial: int
+    at: datetime
+
+
+@dataclass(frozen=True)
 class IssueOrder:
     """One certificate to sign; its serial and dates are committed before it is handed over.
 
@@ -38,4 +46,10 @@ class Revoked:
 def public_key_of(csr_der: bytes) -> bytes:
     """The SPKI (DER) of a PKCS#10 that was checked before."""
     key = x509.load_der_x509_csr(csr_der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_key_in(certificate: x509.Certificate) -> bytes:
+    """The SPKI (DER) of a certificate."""
+    key = certificate.public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

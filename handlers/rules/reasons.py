@@ -30,6 +30,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # the same bytes were handled before
     HELPED_TODAY = "helped_today"
     ANSWERED_OFTEN = "answered_often"  # the breaker of loops: enough answers for one address
+    MUTED = "muted"  # over the sender's quota of the day, which was told already
 
     # the mail as a whole
     TOO_LARGE = "too_large"
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     DUPLICATE_HEADER = "duplicate_header"
     BAD_FROM = "bad_from"
     CRASHED = "crashed"
+    TOO_MANY_MAILS = "too_many_mails"  # the first over the sender's quota of the day
 
     # applications
     NO_TSV = "no_tsv"
@@ -78,6 +80,19 @@ class Reason(StrEnum):
     SIGNATURE_CLASS = "signature_class"
     SIGNED_IN_FUTURE = "signed_in_future"
     UNVERIFIABLE = "unverifiable"
+    KEY_RETIRED = "key_retired"  # the register's `until` is past
+    KEY_NOT_YET = "key_not_yet"  # the register's `since` is to come
+
+    # an S/MIME signature (CMS1-CMS8)
+    CMS_MALFORMED = "cms_malformed"
+    CMS_CONTENT = "cms_content"  # detached with a content, opaque without one
+    SIGNED_ATTRIBUTES = "signed_attributes"
+    WEAK_KEY = "weak_key"
+    UNTRUSTED_CERTIFICATE = "untrusted_certificate"
+    CERTIFICATE_PURPOSE = "certificate_purpose"
+    EXPIRED_CERTIFICATE = "expired_certificate"
+    REVOKED_CERTIFICATE = "revoked_certificate"
+    CRL_STALE = "crl_stale"  # not refused: the mail waits until a fresh list is there
 
     # who (ID)
     FROM_MISMATCH = "from_mismatch"
@@ -100,6 +115,12 @@ class Reason(StrEnum):
     ON_HOLD = "on_hold"
     NOT_ON_HOLD = "not_on_hold"
     SIGNATURE_REUSED = "signature_reused"
+    SHEET_VOID = "sheet_void"  # a newer sheet took its place
+    ROLE_MISSING = "role_missing"  # the policy's steps ask for roles this officer does not have
+    NOT_YOUR_STEP = "not_your_step"  # an earlier step of the policy is not done
+    NO_POLICY = "no_policy"  # nothing in the register says who may approve this kind
+    PARTLY = "partly"  # a batch: some rows were decided, some could not be
+    HOLD_IN_BATCH = "hold_in_batch"  # 保留 and 再開 are for one application
 
     # officer commands
     TWO_COMMANDS = "two_commands"

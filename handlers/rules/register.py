@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from store.states import ErrorMode
+from handlers.rules.scheme import Scheme
+from store.states import ErrorMode, Kind
 
 Address = Annotated[
     str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")
@@ -18,6 +19,7 @@ Address = Annotated[
 DomainName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Fingerprint = Annotated[str, StringConstraints(to_upper=True, pattern=r"^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")]
 Language = Literal["ja", "en", "both"]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")]
 
 
 class _Strict(BaseModel):
@@ -32,23 +34,59 @@ class Domain(_Strict):
     vetted_until: date | None = None  # 証明書発行有効期限, the last good day; None: not vetted yet
 
 
-class OpenPGPKey(_Strict):
-    """A pinned key: the fingerprint of the primary key, and the file that holds it (relative to the register)."""
+class _Pin(_Strict):
+    """`since` and `until`: the first and the last day, on people's calendars, on which the key may sign; None: open.
+
+    Two keys of one officer may overlap, so that a new one is in force before the old one goes.
+    """
+
+    file: str  # relative to the register
+    since: date | None = None
+    until: date | None = None
+
+    def serves_on(self, day: date) -> bool:
+        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
+
+
+class OpenPGPKey(_Pin):
+    """A pinned key: the fingerprint of the primary key, and the file that holds it."""
 
     fingerprint: Fingerprint
-    file: str
+
+
+class SmimeKey(_Pin):
+    """A pinned key: SHA-256 of the certificate's public key (SPKI, DER), and the file that holds the certificate.
+
+    A renewed certificate of the same key needs no new pin.
+    """
+
+    public_key: Annotated[str, StringConstraints(to_upper=True, pattern=r"^[0-9A-Fa-f]{64}$")]
 
 
 class Officer(_Strict):
     """登録担当者. Authority is the key; an address may be shared by several officers, a key may not."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")]
+    id: Word
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     addresses: Annotated[tuple[Address, ...], Field(min_length=1)]
     notify: Address
     openpgp: tuple[OpenPGPKey, ...] = ()
+    smime: tuple[SmimeKey, ...] = ()
     inline_openpgp: bool = False
+    roles: tuple[Word, ...] = ()  # for policies with steps
     phone: str | None = None
+
+    def pin(self, scheme: Scheme, fingerprint: str) -> OpenPGPKey | SmimeKey | None:
+        if scheme is Scheme.OPENPGP:
+            return next((key for key in self.openpgp if key.fingerprint == fingerprint), None)
+        return next((key for key in self.smime if key.public_key == fingerprint), None)
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """The signature system of the mails we send to this officer; None: no key at all."""
+        if self.openpgp:
+            return Scheme.OPENPGP
+        return Scheme.SMIME if self.smime else None
 
     @model_validator(mode="after")
     def _notify_is_registered(self) -> "Officer":
@@ -57,11 +95,24 @@ class Officer(_Strict):
         return self
 
 
-class Policy(_Strict):
-    """What an approval takes. `self_approval` must be said aloud where an institution has one officer."""
+class Step(_Strict):
+    """One step of a policy: so many officers with this role (None: any officer)."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")] = "one-officer"
+    role: Word | None = None
     approvals: Annotated[int, Field(ge=1, le=9)] = 1
+
+
+class Policy(_Strict):
+    """What an approval takes, for which kinds of application.
+
+    Either `approvals`, by any officers, or `steps`, which are done in their order; one person counts once in all of
+    them. `self_approval` must be said aloud where an institution has one officer.
+    """
+
+    name: Word = "one-officer"
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = tuple(Kind)
+    approvals: Annotated[int, Field(ge=1, le=9)] = 1
+    steps: tuple[Step, ...] = ()
     self_approval: bool = False
     checklist: tuple[str, ...] = (
         "利用管理者の本人性・実在性を確認した",
@@ -85,7 +136,10 @@ class Institution(_Strict):
     allow_wildcard: bool = False
     applicant_domains: Annotated[tuple[DomainName, ...], Field(min_length=1)]
     officers: Annotated[tuple[Officer, ...], Field(min_length=1)]
-    policy: Policy = Policy()
+    policies: tuple[Policy, ...] = (Policy(),)  # the first that names the kind holds; none: nothing is issued
+    requests: Literal["both", "at_once", "daily"] = (
+        "both"  # a mail for each application, one a day for all, or both
+    )
     language: Language = "ja"
     error_mode: ErrorMode = ErrorMode.STOP_ALL
     expiry_notices: bool = True  # false: nobody is told that a certificate is about to end
@@ -99,6 +153,9 @@ class Institution(_Strict):
 
     def officer(self, officer_id: str) -> Officer | None:
         return next((o for o in self.officers if o.id == officer_id), None)
+
+    def policy_for(self, kind: Kind) -> Policy | None:
+        return next((policy for policy in self.policies if kind in policy.kinds), None)
 
     def domain_of(self, name: str) -> Domain | None:
         """The registered domain that covers `name` (a name in lower case, possibly `*.`), the longest first."""
@@ -118,10 +175,11 @@ class Register:
     institutions: Mapping[str, Institution]
     digest: str
 
-    def officer_with_key(self, fingerprint: str) -> tuple[Institution, Officer] | None:
+    def officer_with_key(self, scheme: Scheme, fingerprint: str) -> tuple[Institution, Officer] | None:
+        """`fingerprint`: of the OpenPGP primary key, or the SHA-256 of the S/MIME public key; hex, in capitals."""
         for institution in self.institutions.values():
             for officer in institution.officers:
-                if any(key.fingerprint == fingerprint for key in officer.openpgp):
+                if officer.pin(scheme, fingerprint):
                     return institution, officer
         return None
 

@@ -37,7 +37,7 @@ def renewal_row(  # noqa: PLR0913
             contact_mail,
             fqdn,
             software,
-            _join_names(tuple(name for name in dns_names if name != fqdn)),
+            join_names(tuple(name for name in dns_names if name != fqdn)),
         )
     )
 
@@ -47,7 +47,7 @@ def renewal_file_name(serial: int, cn: str) -> str:
     return f"{serial}-{cn.replace('*', '_')}-renewal.tsv"
 
 
-def _join_names(names: tuple[str, ...]) -> str:
+def join_names(names: tuple[str, ...]) -> str:
     """The form with prefixes, unless only the bare one fits the column, as it did when it was applied for."""
     prefixed = ",".join(f"dNSName={name}" for name in names)
     return prefixed if len(prefixed) <= _LONGEST_NAMES else ",".join(names)

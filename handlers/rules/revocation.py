@@ -14,7 +14,7 @@ from store.states import RevocationReason
 
 _REASON, _COMMENT, _MAIL = 5, 6, 10
 # the procedure's own programs write up to fifteen
-_MOST_COLUMNS = 15
+MOST_COLUMNS = 15
 _REASONS = {str(int(reason)): reason for reason in RevocationReason}
 
 
@@ -53,7 +53,7 @@ def check_revoke_rows(
 
 
 def _read_row(row: Row, strict: bool) -> SerialRow:
-    draft = read_serial_row(row, REVOKE_COLUMNS, most=_MOST_COLUMNS, strict_jisx0208=strict)
+    draft = read_serial_row(row, REVOKE_COLUMNS, most=MOST_COLUMNS, strict_jisx0208=strict)
     return draft.with_errors(_check_reason(draft.cells)) if draft.cells else draft
 
 

@@ -3,10 +3,10 @@
 from handlers.rules.tsv import write_row
 from store.states import RevocationReason
 
-_COMMENT = "更新に伴う旧証明書の失効"
+COMMENT = "更新に伴う旧証明書の失効"
 
 
-def revocation_tsv(subject_dn: str, serial: int, contact_mail: str, comment: str = _COMMENT) -> bytes:
+def revocation_tsv(subject_dn: str, serial: int, contact_mail: str, comment: str = COMMENT) -> bytes:
     """One row for the reason 0 (その他), in CP932 with CRLF, that `check_revoke_rows` takes as it is.
 
     Thirteen columns, the width of every server row, also those that stay empty. ValueError as in `write_row`.

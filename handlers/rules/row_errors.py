@@ -11,8 +11,8 @@ from handlers.rules.columns import ISSUE_COLUMNS, Column, column_name, english_n
 from handlers.rules.error_words import words_for
 
 MOST_ERRORS_A_ROW = 20
-_LONGEST_VALUE = 200
-_FIRST_WARNING = 950
+LONGEST_SHOWN = 200
+FIRST_WARNING = 950
 
 
 class Code(IntEnum):
@@ -97,7 +97,7 @@ class RowError:
 
     @property
     def is_warning(self) -> bool:
-        return self.code >= _FIRST_WARNING
+        return self.code >= FIRST_WARNING
 
     def cell(self, language: Literal["ja", "en"]) -> str:
         """The エラー内容 cell: `241:1.主体者DN,主体者DNの機関名が…` (manual 1-1-4 step 7).
@@ -145,9 +145,9 @@ def name_columns(errors: Iterable[RowError], columns: tuple[Column, ...]) -> tup
 
 def show_value(value: str) -> str:
     """A value from a file, fit for a line of a mail: the invisible shown as `U+202E`, a long one cut."""
-    cut = value[:_LONGEST_VALUE]
+    cut = value[:LONGEST_SHOWN]
     shown = "".join(char if _is_visible(char) else f"U+{ord(char):04X}" for char in cut)
-    return shown + ("…" if len(value) > _LONGEST_VALUE else "")
+    return shown + ("…" if len(value) > LONGEST_SHOWN else "")
 
 
 def _is_visible(char: str) -> bool:

@@ -9,7 +9,8 @@ from cryptography.x509.oid import NameOID
 from handlers.rules.row_errors import Code, RowError, row_error
 
 # in the manual's order; only OU may be left out or repeated, and a missing L or ST is an error of its own
-_ORDER = ("CN", "OU", "O", "L", "ST", "C")
+ORDER = ("CN", "OU", "O", "L", "ST", "C")
+_RANKS = {kind: place for place, kind in enumerate(ORDER)}
 _OIDS = {
     "CN": NameOID.COMMON_NAME,
     "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
@@ -18,10 +19,10 @@ _OIDS = {
     "ST": NameOID.STATE_OR_PROVINCE_NAME,
     "C": NameOID.COUNTRY_NAME,
 }
-_TYPES = {oid: kind for kind, oid in _OIDS.items()}
-_COUNTRY = "JP"
+TYPES = {oid: kind for kind, oid in _OIDS.items()}
+COUNTRY = "JP"
 # values may hold `,` and `=`, and nothing is escaped: only a comma before a known key begins an attribute
-_SEPARATOR = re.compile(r", *(?=(?:CN|OU|O|L|ST|C)=)", re.I)
+SEPARATOR = re.compile(r", *(?=(?:CN|OU|O|L|ST|C)=)", re.I)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class SubjectDN:
 def parse_subject_dn(text: str) -> SubjectDN | RowError:
     """Read column 1; error 206 says which part is at fault. A missing ST or L is left to the caller."""
     attributes = []
-    for item in _SEPARATOR.split(text.strip(" ")):
+    for item in SEPARATOR.split(text.strip(" ")):
         key, equals, value = item.partition("=")
         kind, value = key.upper(), value.strip(" ")
         if kind not in _OIDS or not equals or not value:
@@ -70,13 +71,12 @@ def parse_subject_dn(text: str) -> SubjectDN | RowError:
 
 def subject_of(name: x509.Name) -> SubjectDN:
     """A CSR's subject as one of ours, CN first; types we do not use are named by their dotted number."""
-    pairs = [(_TYPES.get(a.oid, a.oid.dotted_string), str(a.value).strip(" ")) for a in reversed(list(name))]
-    rank = {kind: place for place, kind in enumerate(_ORDER)}
-    return SubjectDN(tuple(sorted(pairs, key=lambda pair: rank.get(pair[0], len(rank)))))
+    pairs = [(TYPES.get(a.oid, a.oid.dotted_string), str(a.value).strip(" ")) for a in reversed(list(name))]
+    return SubjectDN(tuple(sorted(pairs, key=lambda pair: _RANKS.get(pair[0], len(_RANKS)))))
 
 
 def _check_order(attributes: tuple[tuple[str, str], ...]) -> RowError | None:
-    places = [_ORDER.index(kind) for kind, _ in attributes]
+    places = [ORDER.index(kind) for kind, _ in attributes]
     for before, after, (kind, value) in zip(places, places[1:], attributes[1:], strict=False):
         if after < before or (after == before and kind != "OU"):
             return _fault(f"{kind}={value}")
@@ -84,7 +84,7 @@ def _check_order(attributes: tuple[tuple[str, str], ...]) -> RowError | None:
     for kind in ("CN", "O", "C"):
         if kind not in kinds:
             return _fault(f"{kind}=")
-    if attributes[-1] != ("C", _COUNTRY):
+    if attributes[-1] != ("C", COUNTRY):
         return _fault(f"C={attributes[-1][1]}")
     return None
 

@@ -4,6 +4,8 @@ import math
 from functools import cache
 
 _FERMAT_ROUNDS = 100
+# squares are rare modulo these two: only one number in a hundred that is none passes both
+_POWER_OF_TWO, _ODD = 64, 63 * 65 * 11
 
 
 def find_rsa_weakness(n: int, e: int) -> str | None:
@@ -21,18 +23,27 @@ def find_rsa_weakness(n: int, e: int) -> str | None:
 
 def _has_close_factors(n: int) -> bool:
     """Fermat's factorisation, a hundred rounds: n is a difference of two squares near its root."""
-    a = math.isqrt(n)
-    if a * a == n:
+    root = math.isqrt(n)
+    if root * root == n:
         return True
-    a += 1
-    rest = a * a - n
-    for _ in range(_FERMAT_ROUNDS):
-        # a square leaves 0, 1 or 4 modulo 8: this spares most of the roots
-        if rest % 8 in (0, 1, 4) and math.isqrt(rest) ** 2 == rest:
-            return True
-        rest += 2 * a + 1
-        a += 1
+    modulus = _POWER_OF_TWO * _ODD
+    # small numbers: to square the large ones a hundred times would cost more than to check a signature
+    small_n, small_root = n % modulus, root % modulus
+    evens, odds = _squares(_POWER_OF_TWO), _squares(_ODD)
+    # n = a*a - b*b is odd: modulo 4 it says whether a is
+    is_odd = n % 4 == 1
+    for step in range(1 if (root + 1) % 2 == is_odd else 2, _FERMAT_ROUNDS + 1, 2):
+        rest = (small_root + step) ** 2 - small_n
+        if rest % _POWER_OF_TWO in evens and rest % _ODD in odds:
+            a = root + step
+            if math.isqrt(a * a - n) ** 2 == a * a - n:
+                return True
     return False
+
+
+@cache
+def _squares(modulus: int) -> frozenset[int]:
+    return frozenset(n * n % modulus for n in range(modulus // 2 + 1))
 
 
 def _has_roca_fingerprint(n: int) -> bool:

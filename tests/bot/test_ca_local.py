@@ -221,12 +221,6 @@ def test_the_issuer_is_named_by_its_public_key(tmp_path: Path) -> None:
     assert ca.issuer == hashlib.sha256(spki(root.public_key())).hexdigest()
 
 
-def test_a_local_ca_knows_no_certificate_by_its_serial(tmp_path: Path) -> None:
-    ca = open_ca(tmp_path)
-    ca.issue(an_order())
-    assert ca.find(an_order().serial) is None
-
-
 @pytest.mark.parametrize("serial", [0, 1, -(2**80), 2**63 - 1, 10**32])
 def test_a_serial_that_is_guessable_or_longer_than_the_column_is_refused(serial: int, tmp_path: Path) -> None:
     assert "serial" in fault_of_issuing(open_ca(tmp_path), an_order(serial=serial))

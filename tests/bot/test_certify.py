@@ -1,6 +1,7 @@
 """Approved rows and the CA: what it refuses ends with a table, what it can't do now is tried again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,20 @@ from sqlalchemy import select
 
 from bot.ca.protocol import CaFault
 from bot.certify import Certifier
-from bot.wiring import Inquirer
+from bot.holder import this_process
+from bot.shares import Shares
+from bot.whois_facts import Inquirer
+from handlers.refreeze import refreeze_changed
 from handlers.rules.order import IssueOrder
 from store.tables import Certificate
-from store.transaction import reading
-from tests.applications import csr_text, open_world, tsv_line
-from tests.revocations import RevocationDesk, open_ca
+from store.transaction import reading, writing
+from tests.applications import TANAKA, csr_text, policies, tsv_line
+from tests.revocations import RevocationDesk, open_desk
 
 
 @pytest.fixture
 def desk(tmp_path: Path):  # type: ignore[no-untyped-def]
-    opened = RevocationDesk(open_world(tmp_path), open_ca(tmp_path))
+    opened = open_desk(tmp_path)
     yield opened
     opened.world.engine.dispose()
 
@@ -28,11 +32,12 @@ def certifier(desk: RevocationDesk, ca: object = None) -> Certifier:
     world = desk.world
     return Certifier(
         engine=world.engine,
-        ca=ca or desk.ca,  # type: ignore[arg-type]
+        signer=desk.client(ca),  # type: ignore[arg-type]
         post=desk,  # type: ignore[arg-type]
         reader=lambda: desk,  # type: ignore[arg-type, return-value]
         context=world.context,
         inquirer=_NOBODY,
+        shares=Shares(world.engine, this_process(), lambda: world.now),
     )
 
 
@@ -64,8 +69,13 @@ class FaultyCa:
     def chain(self) -> tuple[bytes, ...]:
         return self.desk.ca.chain()
 
-    def find(self, serial: int) -> bytes | None:
-        return None
+    @property
+    def not_after(self) -> datetime:
+        return self.desk.ca.not_after
+
+    @property
+    def is_in_memory(self) -> bool:
+        return True
 
     def issue(self, order: IssueOrder) -> bytes:
         self.orders.append(order)
@@ -116,3 +126,58 @@ def test_PGP5_a_signature_that_no_longer_verifies_issues_nothing(desk: Revocatio
     desk.reads = False
     assert certifier(desk).certify_all(lambda: True) == 0
     assert desk.world.states(number) == ["failed"]
+
+
+def test_CMS6_what_cannot_be_judged_now_waits_and_keeps_nobody_else_waiting(desk: RevocationDesk) -> None:
+    held = desk.world.take(tsv_line())
+    desk.decide("承認", held, "tanaka", TANAKA)
+    other = approved(desk, tsv_line("test2.example.ac.jp"))
+    desk.unjudged = {"tanaka"}
+    assert certifier(desk).certify_all(lambda: True) == 1
+    assert (desk.world.states(held), desk.world.states(other)) == (["approved"], ["issued"])
+    desk.unjudged = set()
+    assert certifier(desk).certify_all(lambda: True) == 1
+    assert desk.world.states(held) == ["issued"]
+
+
+def test_CMS6_an_intent_that_cannot_be_judged_now_waits_too(desk: RevocationDesk) -> None:
+    held = desk.world.take(tsv_line())
+    desk.decide("承認", held, "tanaka", TANAKA)
+    ca = FaultyCa(desk, faults=1)
+    assert certifier(desk, ca).certify_all(lambda: True) == 0
+    desk.unjudged = {"tanaka"}
+    approved(desk, tsv_line("test2.example.ac.jp"))
+    assert certifier(desk).certify_all(lambda: True) == 1
+    assert desk.world.states(held) == ["signing"]
+    desk.unjudged = set()
+    assert certifier(desk).certify_all(lambda: True) == 1
+
+
+def test_a_certificate_whose_answer_was_lost_survives_a_change_of_the_policy(desk: RevocationDesk) -> None:
+    """The signer signed row 1 and the desk died before it heard; then the register asks for two officers."""
+    number = desk.world.take(tsv_line(), tsv_line("test2.example.ac.jp"))
+    desk.decide("承認 1", number)
+    deaf = desk.client()
+
+    def lose(question: bytes) -> bytes:
+        answer = deaf.call(question)
+        if b'"ask":"issue"' in question:
+            raise CaFault("the answer was lost", temporary=True)
+        return answer
+
+    dying = replace(certifier(desk), signer=replace(deaf, call=lose))
+    assert dying.certify_all(lambda: True) == 0
+    assert desk.world.states(number) == ["signing", "waiting"]
+    desk.world.change_institution(policies=policies(approvals=2))
+    with writing(desk.world.engine) as session:
+        refreeze_changed(desk.world.context(session))
+    assert certifier(desk).certify_all(lambda: True) == 1
+    assert desk.world.states(number) == ["issued", "waiting"]
+    # the rest waits for two
+    with writing(desk.world.engine) as session:
+        assert refreeze_changed(desk.world.context(session))
+    desk.decide("承認", number)
+    assert desk.world.states(number) == ["issued", "waiting"]
+    desk.decide("承認", number, "tanaka", TANAKA)
+    assert certifier(desk).certify_all(lambda: True) == 1
+    assert desk.world.states(number) == ["issued", "issued"]

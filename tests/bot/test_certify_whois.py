@@ -15,16 +15,20 @@ from bot.ca.making import make_ca
 from bot.certify import Certifier
 from bot.compose.mail import Composer
 from bot.config import Ca as CaSettings
+from bot.holder import this_process
 from bot.post import Post
+from bot.shares import Shares
 from bot.whois import WhoisClient
 from bot.whois_facts import Inquirer
 from handlers.incoming import IncomingMail, MailKey
 from handlers.rules.register import Domain
 from handlers.rules.registrant import UNREACHABLE, WhoisFact
+from store.signer_ledger import open_ledger
 from store.tables import Certificate, Outgoing
 from store.transaction import reading
 from tests.applications import NOW, TESTKIKAN, DeskWorld, open_world, signed, tsv_line
 from tests.composed import text_of
+from tests.revocations import RevocationDesk
 from tests.whois_server import NO_MATCH, WhoisServer, jprs, reset, say, whois_server
 
 AC = Domain(name="example.ac.jp", registrant="Testkikan", vetted_until="2030-03-31")
@@ -37,7 +41,9 @@ class Signatures:
 
     good: dict[bytes, IncomingMail] = field(default_factory=dict)
 
-    def read(self, raw: bytes, key: MailKey, received_at: datetime) -> IncomingMail:
+    def read(
+        self, raw: bytes, key: MailKey, received_at: datetime, judged_at: datetime | None = None
+    ) -> IncomingMail:
         return self.good[raw]
 
 
@@ -79,15 +85,19 @@ def room(tmp_path: Path) -> Iterator[Room]:
         client = WhoisClient("127.0.0.1", server.port, 20, sleep=lambda seconds: None)
         inquirer = Inquirer(world.engine, client, timedelta(hours=1), lambda: world.now)
         signatures = Signatures()
+        desk = RevocationDesk(world, an_ec_ca(tmp_path), open_ledger(tmp_path / "signer.db"))
+        desk._mails = signatures.good
         certifier = Certifier(
             world.engine,
-            an_ec_ca(tmp_path),
-            Post(Composer(world.desk, "Ringi", None), secrets.token_bytes, "example.ac.jp"),
+            desk.client(),
+            Post(Composer(world.desk, "Ringi", {}), secrets.token_bytes, "example.ac.jp"),
             lambda: signatures,  # type: ignore[arg-type,return-value]
             world.context,
             inquirer,
+            Shares(world.engine, this_process(), lambda: world.now),
         )
         yield Room(world, server, certifier, inquirer, signatures)
+        desk.ledger.dispose()
     world.engine.dispose()
 
 

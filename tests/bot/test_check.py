@@ -4,11 +4,14 @@ import dataclasses
 import http.server
 import os
 import shutil
+import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +22,12 @@ from sqlalchemy import text
 from bot.demo.keys import export_key, make_key, stop_agent
 from bot.doctor.check import PARTS, Finding, check
 from bot.doctor.store import disk_findings
-from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
+from bot.setup.answers import Answers, NewCa, OfficerAnswers, ServerAnswers
 from bot.setup.prepare import prepare
 from bot.setup.text import toml_string
 from store import journal
 from store.transaction import open_store, upgrade, writing
+from tests.institution import an_institution
 from tests.servers.people import BOT
 
 if TYPE_CHECKING:
@@ -76,22 +80,18 @@ def made(need: Callable[[str], str]) -> Iterator[Path]:
             imap=ServerAnswers("127.0.0.1", 1, "tls", BOT, Path("mail.password")),
             smtp=ServerAnswers("127.0.0.1", 1, "tls", BOT, Path("mail.password")),
             public_url="http://127.0.0.1:1",
-            institution=InstitutionAnswers(
-                id="testkikan",
-                name="試験機関",
-                organization="testkikan",
-                state="Tokyo",
-                locality="Chiyoda-ku",
-                domains=("example.ac.jp",),
-                applicant_domains=("example.ac.jp",),
-                vetted_until=(NOW + 300 * DAY).date(),
-            ),
+            institution=an_institution((NOW + 300 * DAY).date()),
             officers=(
                 OfficerAnswers("hanako", "花子", "officer@example.ac.jp", Path(folder) / "hanako.asc"),
             ),
             ca=NewCa("testkikan CA", "p256"),
+            web_port=1,
+            monitors=("monitor@example.ac.jp",),
         )
         prepare(Path(folder) / "made", answers, now=NOW - DAY, random=os.urandom)
+        config = Path(folder) / "made/config.toml"
+        holidays = f"holidays = [{(NOW + timedelta(hours=9)).year}-01-01]\n"
+        config.write_text(holidays + config.read_text(encoding="utf-8"), encoding="utf-8")
         (Path(folder) / "made/mail.password").touch(mode=0o600)
         (Path(folder) / "made/mail.password").write_text("secret\n")
         stop_agent(Path(folder) / "made/state/gnupg")
@@ -154,7 +154,8 @@ def test_every_part_is_examined_though_most_have_a_fault(desk: Desk) -> None:
     findings = desk.found()
     assert parts(findings) == [name for name, _ in PARTS]
     wrong = parts([f for f in findings if not f.ok])
-    assert wrong == ["register", "store", "gpg", "officer keys", "signing key", "CA", "IMAP", "SMTP"]
+    keys = ["gpg", "officer keys", "signing key", "officers"]
+    assert wrong == ["register", "store", *keys, "CA", "IMAP", "SMTP"]
     assert all(f.mend for f in findings if not f.ok)
 
 
@@ -226,6 +227,13 @@ def store_of(desk: Desk) -> Path:
     return desk.path / "state/ringi.db"
 
 
+# a row that only has to be there
+ISSUED = (
+    "INSERT INTO certificates (entry_id, issuer, serial, not_before, not_after, der) "
+    "VALUES (1, 'x', '1', '2026-01-01 00:00:00', '2027-01-01 00:00:00', x'00')"
+)
+
+
 def make_store(desk: Desk, *statements: str) -> None:
     engine = open_store(f"sqlite:///{store_of(desk)}")
     upgrade(engine)
@@ -291,10 +299,10 @@ def test_what_belongs_to_the_service_is_not_touched_by_another_user(
 
 def test_a_disk_that_fills_is_a_warning_and_a_full_one_is_wrong() -> None:
     megabyte = 1024 * 1024
-    assert list(disk_findings(5000 * megabyte, Path("/x"))) == []
-    [nearly] = disk_findings(900 * megabyte, Path("/x"))
+    assert list(disk_findings(5000 * megabyte, Path("/x"), 1024 * megabyte)) == []
+    [nearly] = disk_findings(900 * megabyte, Path("/x"), 1024 * megabyte)
     assert_warning(nearly, "900 MB", "/x", mend="make room")
-    [full] = disk_findings(100 * megabyte, Path("/x"))
+    [full] = disk_findings(100 * megabyte, Path("/x"), 1024 * megabyte)
     assert_wrong(full, "100 MB", mend="make room")
 
 
@@ -441,6 +449,98 @@ def test_a_ca_key_that_is_not_encrypted_is_a_warning(desk: Desk, need: Callable[
     Path(f"{key}.open").rename(key)
     desk.edit('passphrase_file = "ca/passphrase"\n', "")
     assert_warning(desk.found("CA")[0], "not encrypted", mend="openssl pkcs8")
+
+
+# officers, signer, journal
+
+
+@pytest.mark.parametrize("day", ["until = 2020-01-01", "since = 2098-01-01"])
+def test_an_institution_that_nobody_can_approve_for_today_is_wrong(day: str, desk: Desk) -> None:
+    assert desk.only("officers").ok
+    desk.edit("[[officers.openpgp]]\n", f"[[officers.openpgp]]\n{day}\n", "register/testkikan.toml")
+    finding = desk.only("officers")
+    assert_wrong(finding, "testkikan: no officer can sign today", "wait", mend="testkikan.toml")
+    assert "active = false" in finding.mend
+
+
+def test_too_few_officers_for_a_policy_are_named(desk: Desk) -> None:
+    register = desk.path / "register/testkikan.toml"
+    second = (
+        '[[officers]]\nid = "taro"\nname = "T"\naddresses = ["t@example.ac.jp"]\nnotify = "t@example.ac.jp"\n'
+    )
+    shutil.copy(desk.path / "bot-key.asc", desk.path / "register/keys/taro.asc")
+    bot = next(line for line in desk.config.read_text().splitlines() if line.startswith("fingerprint"))
+    key = f'[[officers.openpgp]]\n{bot}\nfile = "keys/taro.asc"\n'
+    policy = '[[policies]]\nname = "two"\napprovals = 2\n'
+    before = register.read_text()
+    register.write_text(f"{before}\n{second}{key}{policy}")
+    assert desk.only("officers").ok
+    register.write_text(f"{before}\n{second}{key}until = 2020-01-01\n{policy}")
+    assert_wrong(desk.only("officers"), "only hanako can sign", "policy two", mend="pin keys")
+
+
+def make_public(desk: Desk, without: str = "") -> None:
+    """Its URLs are those that init wrote."""
+    lines = [one for one in desk.config.read_text().splitlines() if not one.startswith(without or "\0")]
+    profile = '[[profile]]\nid = 3\nkey = "rsa2048"\npublic = true\n'
+    desk.config.write_text("\n".join([*lines, profile]), encoding="utf-8")
+
+
+@pytest.mark.parametrize("missing", ["crl_url", "issuer_url"])
+def test_a_public_profile_without_a_url_that_its_rules_demand_is_wrong(missing: str, desk: Desk) -> None:
+    make_public(desk, without=missing)
+    assert_wrong(desk.found("signer")[0], "public profile 3", f"ca.{missing}", mend=f"ca.{missing} of")
+
+
+def test_a_public_profile_without_the_lint_extra_is_wrong(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_public(desk)
+    assert desk.only("signer").ok
+    monkeypatch.setitem(sys.modules, "pkilint.pkix.certificate", None)
+    assert_wrong(desk.found("signer")[0], "public profile 3", "lint", mend="pip install 'ringi[lint]'")
+
+
+def test_a_missing_ledger_beside_issued_certificates_is_wrong(desk: Desk) -> None:
+    make_store(desk)
+    assert desk.only("signer").ok
+    with closing(sqlite3.connect(store_of(desk))) as connection, connection:
+        connection.execute(ISSUED)
+    finding = desk.found("signer")[0]
+    assert_wrong(finding, "signer.db is missing", "1 certificate(s)", mend="newest copy")
+    (desk.path / "state/signer.db").touch()
+    assert desk.only("signer").ok
+
+
+def test_a_socket_on_which_no_signer_answers_is_wrong(desk: Desk) -> None:
+    path = desk.path / "state/signer.sock"
+    with socket.socket(socket.AF_UNIX) as left_by_a_crash:
+        left_by_a_crash.bind(str(path))
+    assert_wrong(desk.only("signer"), str(path), "nobody answers", mend="restart")
+
+
+def test_a_signer_that_answers_is_well(desk: Desk) -> None:
+    command = [sys.executable, "-m", "bot.cli", "signer", "--config", str(desk.config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT) as process:
+        assert process.stdout is not None
+        while b"signer ready" not in process.stdout.readline():
+            assert process.poll() is None
+        finding = desk.only("signer")
+        process.terminate()
+    assert (finding.ok, "it answers" in finding.what) == (True, True)
+
+
+def test_a_journal_that_was_changed_is_wrong(desk: Desk) -> None:
+    assert "none yet" in desk.only("journal").what
+    make_store(desk)
+    engine = open_store(f"sqlite:///{store_of(desk)}")
+    with writing(engine) as session:
+        for n in range(3):
+            journal.append(session, NOW, "event", {"n": n})
+    engine.dispose()
+    assert "3 entries hold" in desk.only("journal").what
+    make_store(desk, "UPDATE journal SET event = 'other' WHERE seq = 2")
+    assert_wrong(desk.only("journal"), "entry 2 was changed", mend="ringi journal verify --against")
 
 
 # servers

@@ -9,7 +9,8 @@ import pytest
 from bot.compose.mail import Composer
 from bot.compose.words import SEPARATOR, is_authenticated
 from handlers.incoming import Attachment
-from handlers.notices import MonitorAlarm, Notice
+from handlers.letters.monitor import AlarmCode, MonitorAlarm
+from handlers.notices import Notice
 from handlers.rules.reasons import Reason
 from tests.composed import HEAD, SHEET, TSV, compose, leaves, read, text_of
 from tests.letters import CODE, DESK, EVIDENCE, NOW, NUMBER, REQUEST, SAMPLES, answer, spoil
@@ -29,7 +30,7 @@ def test_a_mail_has_the_headers_people_and_programs_need():
     mail = read(compose(thread=("<first@example.ac.jp>", "<second@example.ac.jp>")))
     assert mail["From"] == "証明書受付 <upki@example.ac.jp>"
     assert mail["To"] == "taro@example.ac.jp"
-    assert mail["Subject"] == f"[Ringi] {NUMBER} 承認のお願い: test1.example.ac.jp 他1件"
+    assert mail["Subject"] == f"[Ringi] 承認のお願い: test1.example.ac.jp 他1件 [{NUMBER}]"
     assert mail["Date"] == "Sun, 22 Nov 2026 10:15:00 +0900"
     assert mail["Message-ID"] == "<20261122.1@example.ac.jp>"
     assert mail["In-Reply-To"] == "<second@example.ac.jp>"
@@ -41,7 +42,7 @@ def test_a_mail_has_the_headers_people_and_programs_need():
 
 
 def test_a_mail_that_answers_nothing_says_so():
-    mail = read(compose(SAMPLES["alarm"], number=None))
+    mail = read(compose(SAMPLES["alarm_tampered"], number=None))
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["In-Reply-To"] is None
     assert mail["References"] is None
@@ -76,7 +77,8 @@ def test_both_languages_stand_in_one_mail_and_one_subject():
     assert text_of(compose()).startswith(japanese)
     assert english.strip() in text_of(compose(language="en"))
     assert read(raw)["Subject"] == (
-        f"[Ringi] {NUMBER} 承認のお願い: test1.example.ac.jp 他1件 / Please approve: test1.example.ac.jp and 1 more"
+        "[Ringi] 承認のお願い: test1.example.ac.jp 他1件"
+        f" / Please approve: test1.example.ac.jp and 1 more [{NUMBER}]"
     )
 
 
@@ -87,15 +89,17 @@ def test_the_same_arguments_give_the_same_bytes():
 def test_the_request_holds_its_parts_in_the_order_an_officer_needs_them():
     body = text_of(compose())
     places = [
-        "2026年12月7日(月)までに",
+        "\n対象: test1.example.ac.jp 他1件\n",
+        "\n差出人: hanako@example.ac.jp\n",
+        "\n審査の期限: 2026年12月7日(月)\n",
         "\n｜ 承認\n",
         "\n｜ 却下: 理由\n",
         "\n｜ 保留: 理由\n",
         "\n□ 利用管理者の本人性",
+        "送信ドメイン認証: 合格",
         "\nRow-1 0123456789abcdef CN=test1.example.ac.jp\n",
         "例え.example.ac.jp",
         "\nRow-2 ",
-        "送信ドメイン認証: 合格",
         f"\nコード: {CODE}\n",
         f"sha256sum {NUMBER}.sheet",
     ]
@@ -242,7 +246,7 @@ def test_INJ5_an_attachment_of_a_strange_type_travels_as_plain_bytes(kind):
 
 def test_INJ1_no_value_reaches_the_headers_uncleaned():
     bad = "x\r\nBcc: evil@example.jp\x00\x1b\x7f\x85\u202e\u200b\u2066\ufeff\u2028y"
-    composer = Composer(DESK, bad, None)
+    composer = Composer(DESK, bad, {})
     for letter in (spoil(letter, bad) for letter in SAMPLES.values()):
         notice = Notice("a@example.ac.jp\r\nBcc: b@x", "both", letter, None, bad, thread=(f"<{bad}@x>",))
         mail = read(composer.compose(notice, now=NOW, message_id=f"<{bad}>", journal_head=bad))
@@ -293,7 +297,7 @@ def test_a_script_finds_stable_codes_and_no_free_text():
         ("answer_lost", "no_code", []),
         ("decided_approve", "approved", [1, 2]),
         ("request", None, [1, 2]),
-        ("alarm", "journal_broken", []),
+        ("alarm_tampered", "tampered", []),
     ],
 )
 def test_a_script_learns_what_happened_to_which_rows(name, reason, rows):
@@ -305,7 +309,7 @@ def test_a_script_learns_what_happened_to_which_rows(name, reason, rows):
 @pytest.mark.parametrize("shift", range(80))
 def test_no_line_begins_as_mail_stores_rewrite_it(shift):
     """`From ` becomes `>From ` in mbox and a lone dot ends a mail in SMTP: either breaks a signature."""
-    letter = MonitorAlarm("journal_broken", f"{'a' * shift}From here . .From .\n.")
+    letter = MonitorAlarm(AlarmCode.CRASHED, f"{'a' * shift}From here . .From .\n.")
     for line in compose(letter, number=None).partition(b"\r\n\r\n")[2].split(b"\r\n"):
         assert not line.startswith((b"From ", b"."))
         assert not line.endswith((b" ", b"\t"))

@@ -10,6 +10,7 @@ import pytest
 
 from bot.compose.mail import Composer
 from handlers.notices import Notice
+from handlers.rules.scheme import Scheme
 from tests.composed import HEAD, SHEET, TSV, compose
 from tests.keys import gpg_home, make_key, run_gpg, sign_detached
 from tests.letters import DESK, NOW, NUMBER, SAMPLES
@@ -84,5 +85,7 @@ def test_a_reader_without_a_scheme_gets_no_signature():
         raise AssertionError("signed a mail whose reader uses no signatures")
 
     notice = Notice("hanako@example.ac.jp", "ja", SAMPLES["received"], None, NUMBER)
-    raw = Composer(DESK, "Ringi", refuse).compose(notice, now=NOW, message_id="<1@x>", journal_head=HEAD)
+    raw = Composer(DESK, "Ringi", {Scheme.OPENPGP: refuse}).compose(
+        notice, now=NOW, message_id="<1@x>", journal_head=HEAD
+    )
     assert b"pgp" not in raw

@@ -15,11 +15,12 @@ from bot.ca.local import LocalCa
 from bot.ca.making import KeyKind
 from bot.ca.protocol import CaFault, IssueOrder, Revoked
 from bot.config import Ca as CaSettings
+from handlers.refreeze import refreeze_changed
 from store import applications, crls
 from store.states import Kind
 from store.tables import Application
 from store.transaction import reading, writing
-from tests.applications import NOW
+from tests.applications import NOW, TANAKA, policies
 from tests.revocations import RevocationDesk, open_ca, open_desk, revoke_line
 from tests.web_world import serving
 
@@ -243,6 +244,41 @@ def test_the_days_of_a_list_can_be_set(desk: RevocationDesk) -> None:
     assert x509.load_der_x509_crl(desk.newest()[1]).next_update_utc == NOW + timedelta(days=2)
 
 
+def test_between_two_lists_revocations_are_gathered(desk: RevocationDesk) -> None:
+    gone = [desk.issue(f"test{n}.example.ac.jp") for n in range(1, 4)]
+    desk.between = timedelta(minutes=10)
+    assert desk.round() == 0
+    first = desk.newest()[0]
+    numbers = [desk.ask(revoke_line(gone[n], f"test{n + 1}.example.ac.jp")) for n in range(2)]
+    desk.world.now += timedelta(minutes=9, seconds=59)
+    assert desk.round() == 0
+    assert (desk.newest()[0], [desk.world.states(n) for n in numbers]) == (first, [["approved"]] * 2)
+    assert not desk.notices
+    desk.world.now += timedelta(seconds=1)
+    assert desk.round() == 2
+    assert (desk.newest()[0], serials(desk)) == (first + 1, set(gone[:2]))
+
+
+def test_a_compromised_key_does_not_wait_and_takes_the_others_along(desk: RevocationDesk) -> None:
+    gone = [desk.issue(f"test{n}.example.ac.jp") for n in range(1, 3)]
+    desk.between = timedelta(minutes=10)
+    assert desk.round() == 0
+    desk.ask(revoke_line(gone[0]))
+    assert desk.round() == 0
+    desk.ask(revoke_line(gone[1], "test2.example.ac.jp", c5="1"))
+    assert desk.round() == 2
+    assert serials(desk) == set(gone)
+
+
+def test_a_clock_that_was_set_back_holds_no_revocation(desk: RevocationDesk) -> None:
+    gone = desk.issue()
+    desk.between = timedelta(minutes=10)
+    assert desk.round() == 0
+    desk.ask(revoke_line(gone))
+    desk.world.now -= timedelta(hours=1)
+    assert desk.round() == 1
+
+
 def test_a_list_from_a_clock_that_ran_ahead_is_replaced(desk: RevocationDesk) -> None:
     desk.wait(days=100)
     desk.round()
@@ -308,8 +344,9 @@ class CutOff:
     def issue(self, order: IssueOrder) -> bytes:
         return self.ca.issue(order)
 
-    def find(self, serial: int) -> None:
-        return None
+    @property
+    def not_after(self) -> datetime:
+        return self.ca.not_after
 
     def crl(self, revoked: object, *, number: int, this_update: datetime, next_update: datetime) -> bytes:
         self.ca.crl(revoked, number=number, this_update=this_update, next_update=next_update)  # type: ignore[arg-type]
@@ -327,7 +364,8 @@ def test_a_crash_after_signing_ends_in_one_revocation(desk: RevocationDesk) -> N
     desk.wait(minutes=5)
     assert desk.round() == 1
     assert desk.round() == 0
-    assert desk.revoked() == {serial: (NOW + timedelta(minutes=5), 4)}
+    # the signer wrote it down the first time
+    assert desk.revoked() == {serial: (NOW, 4)}
     assert serials(desk) == {serial}
     assert len(desk.notices) == 3
 
@@ -351,19 +389,22 @@ def test_a_crash_while_recording_stores_neither_list_nor_revocation(
 
 
 @pytest.mark.parametrize("is_temporary", [False, True])
-def test_a_ca_that_can_not_sign_loses_no_revocation_and_alarms_once_a_day(
+def test_a_ca_that_can_not_sign_loses_no_revocation_and_is_heard_of(
     desk: RevocationDesk, is_temporary: bool
 ) -> None:
     serial = desk.issue()
     number = desk.ask(revoke_line(serial))
-    broken = CutOff(desk.ca, CaFault("the token is away", temporary=is_temporary))
-    assert [desk.round(broken) for _ in range(3)] == [0, 0, 0]
-    assert [n.letter.template for n in desk.notices] == ["monitor.alarm"]
-    desk.wait(days=1)
-    desk.round(broken)
-    assert len(desk.notices) == 2
+    revoker = desk.revoker(CutOff(desk.ca, CaFault("the token is away", temporary=is_temporary)))
+    for _ in range(3):
+        assert revoker.revoke_all(lambda: True) == 0
+        heard = revoker.signer.heard.take()
+        assert heard.fault is not None
+        assert (str(heard.fault), heard.fault.temporary) == ("the token is away", is_temporary)
     assert desk.world.states(number) == ["signing"]
-    assert desk.round() == 1
+    revoker = desk.revoker()
+    assert revoker.revoke_all(lambda: True) == 1
+    heard = revoker.signer.heard.take()
+    assert (heard.fault, heard.answers > 0) == (None, True)
     assert serials(desk) == {serial}
 
 
@@ -417,3 +458,35 @@ def test_the_newest_list_is_served(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "application/pkix-crl"
         assert client.head("/ca.crl").status_code == 200
         assert client.post("/ca.crl").status_code == 404
+
+
+@pytest.mark.parametrize("when", ["before the intent", "after it"])
+def test_CMS6_a_revocation_that_cannot_be_judged_now_keeps_no_other_waiting(
+    desk: RevocationDesk, when: str
+) -> None:
+    first, second = desk.issue(), desk.issue("test2.example.ac.jp")
+    held = desk.ask(revoke_line(first), line=None)
+    desk.decide("失効承認", held, "tanaka", TANAKA)
+    if when == "after it":
+        desk.plan(held)
+    desk.unjudged = {"tanaka"}
+    desk.ask(revoke_line(second, "test2.example.ac.jp"))
+    assert desk.round() == 1
+    assert set(desk.revoked()) == {second}
+    desk.unjudged = set()
+    assert desk.round() == 1
+    assert set(desk.revoked()) == {first, second}
+
+
+def test_a_row_revoked_before_the_sheet_was_frozen_anew_stops_no_other(desk: RevocationDesk) -> None:
+    first, second = desk.issue(), desk.issue("test2.example.ac.jp")
+    lines = (revoke_line(first), revoke_line(second, "test2.example.ac.jp"))
+    number = desk.ask(*lines, line="失効承認 1")
+    assert desk.round() == 1
+    desk.world.change_institution(policies=policies(approvals=2))
+    with writing(desk.world.engine) as session:
+        assert refreeze_changed(desk.world.context(session))
+    desk.decide("失効承認", number)
+    desk.decide("失効承認", number, "tanaka", TANAKA)
+    assert desk.round() == 1
+    assert desk.world.states(number) == ["revoked", "revoked"]

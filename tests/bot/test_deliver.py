@@ -9,18 +9,18 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from bot.bench.servers.dovecot import write_secret
+from bot.bench.servers.running import free_ports
+from bot.bench.servers.tls import make_tls
 from bot.config import Smtp
 from bot.deliver import DeliveryReport, SmtpFault, deliver_due, probe_smtp
 from store import outbox
 from store.states import OutboxState
 from store.tables import Base, Outgoing
 from store.transaction import open_store, reading, writing
-from tests.servers.dovecot import write_secret
 from tests.servers.people import APPLICANT, BOT, ODD_PASSWORDS, OFFICER
 from tests.servers.postfix import MailServers
-from tests.servers.running import free_ports
 from tests.servers.scripted import Line, served
-from tests.servers.tls import make_tls
 
 pytest_plugins = ("tests.servers.fixtures",)
 
@@ -294,7 +294,8 @@ def test_silence_after_data_is_unknown(engine: Engine) -> None:
 
     _queue(engine, APPLICANT)
     with served(is_silent) as port:
-        assert _deliver(engine, _settings(port, timeout=1)) == DeliveryReport(unknown=1)
+        report = _deliver(engine, _settings(port, timeout=1))
+    assert (report.unknown, _states(engine)) == (1, [OutboxState.UNKNOWN])
 
 
 @pytest.mark.parametrize("answer", [b"xyz", b"250", b"299 maybe", b"354 more"])
@@ -375,7 +376,7 @@ def test_an_answer_that_is_no_smtp_is_a_retry_on_a_new_connection(engine: Engine
 
     _queue(engine, APPLICANT, OFFICER)
     with served(mumbles, takes) as port:
-        assert _deliver(engine, _settings(port, timeout=1)) == DeliveryReport(sent=1, retry=1)
+        assert _deliver(engine, _settings(port)) == DeliveryReport(sent=1, retry=1)
     assert _states(engine) == [OutboxState.RETRY, OutboxState.SENT]
 
 
@@ -480,6 +481,31 @@ def test_sending_is_committed_before_the_first_byte_goes_out(engine: Engine) -> 
     with served(looks_into_the_store) as port:
         _deliver(engine, _settings(port))
     assert seen == [OutboxState.SENDING]
+
+
+def test_a_yes_is_committed_with_the_next_mails_beginning_and_the_last_by_itself(engine: Engine) -> None:
+    seen: list[list[OutboxState]] = []
+
+    def looks_into_the_store(line: Line) -> None:
+        _greet(line)
+        for recipient in ("a@example.ac.jp", "b@example.ac.jp"):
+            assert line.hear().startswith(b"MAIL")
+            seen.append(_states(engine))
+            line.say(b"250 yes\r\n")
+            _hear(line, b"RCPT TO:<%s>" % recipient.encode(), b"250 yes")
+            _hear_data(line, b"250 taken")
+        assert line.hear() == b"QUIT"
+        seen.append(_states(engine))
+        line.say(b"221 bye\r\n")
+
+    _queue(engine, "a@example.ac.jp", "b@example.ac.jp")
+    with served(looks_into_the_store) as port:
+        assert _deliver(engine, _settings(port)) == DeliveryReport(sent=2)
+    assert seen == [
+        [OutboxState.SENDING, OutboxState.QUEUED],
+        [OutboxState.SENT, OutboxState.SENDING],
+        [OutboxState.SENT, OutboxState.SENT],
+    ]
 
 
 def test_a_burst_uses_one_connection(engine: Engine) -> None:

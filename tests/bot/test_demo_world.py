@@ -16,6 +16,7 @@ from bot.demo import replies
 from bot.demo.keys import export_key, make_key, stop_agent
 from bot.demo.mailbox import Mailbox, attachments_of, parse, subject_of, text_of
 from bot.demo.people import Applicant, Officer
+from bot.demo.seals import OpenPGPSeal
 from bot.demo.world import HOST, World, WorldFault
 
 TARO, HANAKO = "taro@example.ac.jp", "hanako@example.ac.jp"
@@ -216,7 +217,9 @@ def test_a_signed_reply_verifies_with_gpg(
     style: str, hanako: Mailbox, taro: Mailbox, gpg_home: Path, fingerprint: str, tmp_path: Path
 ) -> None:
     request = REQUEST.replace(b"ringi@example.ac.jp>\r\nTo", b"taro@example.ac.jp>\r\nTo")
-    sent = Officer(hanako, gpg_home, fingerprint).reply_signed(request, "承認します", style=style)
+    sent = Officer(hanako, OpenPGPSeal(gpg_home, fingerprint)).reply_signed(
+        request, "承認します", style=style
+    )
     raw = taro.wait_for(lambda raw: raw.endswith(sent))
     assert parse(raw).get_content_type() == "multipart/signed"
     verify_with_gpg(raw, gpg_home, fingerprint, tmp_path)
@@ -251,7 +254,7 @@ def test_an_unsigned_reply_and_a_reply_without_a_quote_hold_what_they_say(
     hanako: Mailbox, taro: Mailbox, tmp_path: Path
 ) -> None:
     request = REQUEST.replace(b"ringi@example.ac.jp>\r\nTo", b"taro@example.ac.jp>\r\nTo")
-    sent = Officer(hanako, tmp_path, "").reply_unsigned(request, "承認", quote=False)
+    sent = Officer(hanako, OpenPGPSeal(tmp_path, "")).reply_unsigned(request, "承認", quote=False)
     raw = taro.wait_for(lambda raw: raw.endswith(sent))
     assert parse(raw).get_content_type() == "text/plain"
     assert text_of(raw) == "承認\n"

@@ -108,6 +108,7 @@ def test_PGP1_a_line_ends_at_a_line_feed_only() -> None:
         (" 8 00", " eight 00"),
         (" 8 00", " 8 xx"),
         (f" {SECONDS} ", " 99999999999999999999 "),
+        (f" {SECONDS} ", " 359096403590964000 "),
         (f" {SECONDS} ", "  "),
         (PRIMARY, "内" * 40),
     ],

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.bench.servers.dovecot import Dovecot, start_dovecot
+from bot.bench.servers.running import free_ports
+from bot.bench.servers.tls import make_tls
 from bot.imap.folder import Folder, ImapFault, backoff
-from tests.servers.dovecot import Dovecot, start_dovecot
 from tests.servers.people import BOT, ODD_PASSWORDS, USERS
-from tests.servers.running import free_ports
-from tests.servers.tls import make_tls
 
 pytest_plugins = ("tests.servers.fixtures",)
 
@@ -300,3 +300,9 @@ def test_speaking_tls_to_the_starttls_port_is_a_fault_and_no_hang(dovecot: Dovec
 def test_the_pauses_between_attempts_grow_to_five_minutes() -> None:
     assert [backoff(attempt, 0.0) for attempt in (1, 2, 3, 4, 9, 10, 1000)] == [1, 2, 4, 8, 256, 300, 300]
     assert backoff(3, 0.5) == 5.0
+
+
+def test_what_a_person_must_mend_is_tried_rarely() -> None:
+    pauses = [backoff(attempt, 0.0, temporary=False) for attempt in range(1, 9)]
+    assert pauses == [60, 120, 240, 480, 600, 600, 600, 600]
+    assert backoff(1, 0.5, temporary=False) == 75

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.bench.servers.dovecot import Dovecot, write_secret
+from bot.bench.servers.tls import Tls, make_tls
 from bot.config import Imap
 from bot.imap.folder import Folder, ImapFault
-from tests.servers.dovecot import Dovecot, write_secret
 from tests.servers.people import BOT
 from tests.servers.scripted import Line, served
-from tests.servers.tls import Tls, make_tls
 
 pytest_plugins = ("tests.servers.fixtures",)
 
@@ -416,6 +416,70 @@ def test_a_refused_move_is_no_fault(settings: Callable[..., Imap]) -> None:
     with served(play) as port, Folder(settings(port)) as folder:
         folder.move(4, "Done")
         assert folder.uids() == []
+
+
+@pytest.mark.parametrize(("recent", "times"), [(b"", 1), (b"* 0 RECENT\r\n", 1), (b"* 3 RECENT\r\n", 2)])
+def test_a_folder_with_recent_mails_is_opened_twice(
+    settings: Callable[..., Imap], recent: bytes, times: int
+) -> None:
+    heard: list[bytes] = []
+
+    def play(line: Line) -> None:
+        _greet(line)
+        while command := line.hear():
+            if command.split()[1] == b"SELECT":
+                heard.append(command)
+                line.say(recent)
+            _answer(line, command, _ALL)
+
+    with served(play) as port, Folder(settings(port)) as folder:
+        assert folder.uidvalidity == 7
+    assert len(heard) == times
+
+
+def test_mails_are_read_ahead_by_one_command_and_a_missing_one_by_another(
+    settings: Callable[..., Imap],
+) -> None:
+    heard: list[bytes] = []
+
+    def play(line: Line) -> None:
+        _greet(line)
+        while command := line.hear():
+            tag, _, words = command.partition(b" ")
+            if words.startswith(b"UID FETCH"):
+                heard.append(words)
+                if words.startswith(b"UID FETCH 4,5"):
+                    line.say(b"* 1 FETCH (UID 4 BODY[] {5}\r\nfour\n)\r\n")
+                line.say(tag + b" OK fetched\r\n")
+            else:
+                _answer(line, command, _ALL)
+
+    with served(play) as port, Folder(settings(port)) as folder:
+        folder.read_ahead({4: 5, 5: 5})
+        assert folder.fetch(4, 5) == b"four\n"
+        assert folder.fetch(5, 5) is None
+        # it was kept for one reader only
+        assert folder.fetch(4, 5) is None
+    assert heard == [b"UID FETCH %b (BODY.PEEK[])" % uids for uids in (b"4,5", b"5", b"4")]
+
+
+def test_where_mails_are_refused_together_each_is_tried(settings: Callable[..., Imap]) -> None:
+    heard: list[bytes] = []
+
+    def play(line: Line) -> None:
+        _greet(line)
+        while command := line.hear():
+            tag, _, words = command.partition(b" ")
+            if words.startswith(b"UID MOVE"):
+                heard.append(words)
+                is_small = words == b'UID MOVE 5 "Done"'
+                line.say(tag + (b" OK moved\r\n" if is_small else b" NO [OVERQUOTA] full\r\n"))
+            else:
+                _answer(line, command, "IMAP4rev1 MOVE UIDPLUS")
+
+    with served(play) as port, Folder(settings(port)) as folder:
+        folder.move_all([4, 5], "Done")
+    assert heard == [b'UID MOVE 4,5 "Done"', b'UID MOVE 4 "Done"', b'UID MOVE 5 "Done"']
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_PGP2_a_verified_signature_carries_its_facts(world: World) -> None:
     verdict = world.officers.verify_detached(SIGNED, world.sign("rsa", digest="SHA512"), NOW)
     assert isinstance(verdict, Verified)
     assert (verdict.fingerprint, verdict.digest, verdict.output) == (world.pinned["rsa"], 10, None)
-    assert abs(verdict.signed_at - NOW) < timedelta(minutes=10)
+    assert abs(verdict.signed_at - NOW) < timedelta(hours=1)  # of a suite that takes its time
     assert b"[GNUPG:] VALIDSIG " in verdict.status
 
 
@@ -227,5 +227,5 @@ def test_a_ring_that_has_gone_is_no_unknown_key(world: World, tmp_path: Path) ->
     officers = keys_of({"good": (key, export_key(world.home, key))}, tmp_path)
     [ring] = (tmp_path / "rings").iterdir()
     (ring / "pubring.kbx").unlink()
-    with pytest.raises(GpgFault, match="keyring is gone"):
+    with pytest.raises(GpgFault, match="can't read the officers' keyring"):
         officers.verify_detached(SIGNED, world.sign("good"), NOW)

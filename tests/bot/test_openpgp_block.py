@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.openpgp.block import read_clearsigned, read_signature_part, read_tags
+from bot.openpgp.block import ClearsignedBlock, read_clearsigned, read_signature_part, read_tags
 from bot.openpgp.keys import OfficerKeys, Verified
 from handlers.rules.reasons import Reason
 from tests.keys import clearsign, export_key, gpg_home, make_key, sign_detached
@@ -120,6 +120,23 @@ def test_PGP6_packets_are_told_apart_by_every_form_of_length(length: int) -> Non
         assert read_tags(form + packet(6, b"x")) == [2, 6]
 
 
+@pytest.mark.parametrize("tag", [0x88, 0x89, 0x8A, 0xC2])
+def test_PGP6_a_header_cut_anywhere_is_refused(tag: int) -> None:
+    for length in range(256):
+        header = bytes([tag, length, 0, 0, 0, 0])
+        for cut in range(1, 6):
+            assert read_tags(packet(2, b"x") + header[:cut]) in (None, [2, 2])
+
+
+def test_DOS1_packets_that_lead_back_to_their_beginning_are_not_walked_round_for_ever() -> None:
+    """48 kB, as long as an armored part may be: a cut two-octet length is -48765 if it is not looked at."""
+    start = packet(2, bytes(27))
+    walk = start + packet(2, bytes(48_798 - len(start) - 6))
+    assert read_tags(walk) == [2, 2]
+    assert read_tags(walk + b"\xc2") is None
+    assert read_tags(walk + b"\xc2\xc0") is None
+
+
 @pytest.mark.parametrize("first", [*range(224, 255)])
 def test_PGP6_a_packet_in_pieces_is_refused(first: int) -> None:
     # were it no piece but a four-octet length, it would be whole
@@ -173,6 +190,11 @@ def _crafted(b: bytes) -> list[bytes]:
         b.replace(HASH, b"Hash: SHA256 \n"),
         b.replace(HASH, b"Hash: SHA256,\n"),
         b.replace(HASH, b"Hash: WHIRLPOOL\n"),
+        b.replace(HASH, b"Hash: \n"),
+        b.replace(HASH, b"Charset: utf-7\n"),
+        b.replace(HASH, HASH + "承認\n".encode()),
+        b.replace(b"\n- - ", b"\n-x"),
+        b.replace(b"\n=", b"\n!="),
         b.replace(HASH, b"Hash: SHA256\nNotDashEscaped: You need GnuPG\n"),
         # a second armor header line that gpg might take for text, or the other way round
         b.replace(HASH + b"\n", HASH + b" \n"),
@@ -211,6 +233,33 @@ def test_PGP7_a_weak_digest_is_refused_in_the_header_and_in_the_signature(world:
     assert world.officers.verify_inline(block, NOW) is Reason.WEAK_DIGEST
     disguised = block.replace(digest.encode(), b"SHA256")
     assert isinstance(world.officers.verify_inline(disguised, NOW), Reason)
+
+
+@pytest.mark.parametrize(
+    "headers", [b"Hash: SHA512\nHash: SHA256\n", b"Hash: SHA256, SHA512\n", b"Hash: SHA512,SHA256\n"]
+)
+def test_PGP7_the_allowed_armor_headers_are_read_past(world: World, headers: bytes) -> None:
+    assert isinstance(read_clearsigned(world.block.replace(HASH, headers)), ClearsignedBlock)
+    assert isinstance(world.officers.verify_inline(world.block.replace(HASH, headers), NOW), Verified)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"SIGNATURE-----\n\n", b"SIGNATURE-----\nComment: again\n\n"),
+        ("承認\n".encode(), "承認 \t\n".encode()),
+        (b"\n", b"\r\n"),
+    ],
+    ids=["armor header", "blanks at a line's end", "line ends"],
+)
+def test_AP1_a_block_sent_again_in_other_armor_is_the_same_signed_text(
+    world: World, old: bytes, new: bytes
+) -> None:
+    again = world.block.replace(old, new)
+    assert again != world.block
+    verdicts = [world.officers.verify_inline(block, NOW) for block in (world.block, again)]
+    assert len({verdict.output for verdict in verdicts if isinstance(verdict, Verified)}) == 1
+    assert all(isinstance(verdict, Verified) for verdict in verdicts)
 
 
 def test_PGP7_two_signatures_in_a_block_are_refused(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from bot.bench.servers.running import free_ports
 from bot.demo.keys import stop_agent
 from bot.doctor.finding import Finding
 from bot.doctor.probe import first_difference, probe
@@ -22,10 +23,9 @@ from bot.openpgp.keys import make_bot_key
 from bot.setup.answers import Answers, InstitutionAnswers, NewCa, ServerAnswers
 from bot.setup.text import config_text
 from tests.servers.people import BOT
-from tests.servers.running import free_ports
 
 if TYPE_CHECKING:
-    from tests.servers.dovecot import Dovecot
+    from bot.bench.servers.dovecot import Dovecot
     from tests.servers.fixtures import MailServers
 
 pytest_plugins = ("tests.servers.fixtures",)
@@ -211,7 +211,7 @@ def test_an_smtp_server_that_refuses_is_a_finding(
     gateway: Callable[[Change], Path], dovecot: "Dovecot"
 ) -> None:
     path = gateway(lambda raw: raw)
-    path.write_text(re.sub(r'(\[smtp\]\nhost = "127.0.0.1"\nport = )\d+', r"\g<1>1", path.read_text()))
+    path.write_text(re.sub(r"(\[smtp\][^\[]*?\nport = )\d+", r"\g<1>1", path.read_text()))
     finding = only(probe(path))
     assert not finding.ok
     assert "could not be sent: 127.0.0.1:1" in finding.what
@@ -225,7 +225,7 @@ def test_an_imap_server_that_is_down_and_a_key_that_is_gone_are_findings(
     text = path.read_text()
     path.write_text(re.sub(r'fingerprint = "\w+"', f'fingerprint = "{"A" * 40}"', text))
     assert "signing key" in only(probe(path)).mend
-    path.write_text(re.sub(r'(\[imap\]\nhost = "127.0.0.1"\nport = )\d+', r"\g<1>1", text))
+    path.write_text(re.sub(r"(\[imap\][^\[]*?\nport = )\d+", r"\g<1>1", text))
     assert "IMAP" in only(probe(path)).mend
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.register import RegisterFault, load_register
+from store.states import Kind
 
 KEY_A = "A" * 40
 KEY_B = "B" * 40
@@ -115,16 +116,51 @@ def test_an_institution_that_nobody_could_approve_for_is_refused(tmp_path: Path)
 
 def test_more_approvals_than_officers_with_a_key_are_refused(tmp_path: Path) -> None:
     officers = _officer("hanako", KEY_A) + _officer("taro", KEY_B) + _officer("jiro")
-    policy = "\n[policy]\nname = 'n'\napprovals = {}\n"
+    policy = "\n[[policies]]\nname = 'n'\napprovals = {}\n"
     (tmp_path / "kikan.toml").write_text(HEAD + officers + policy.format(2))
-    assert load_register(tmp_path).institutions["kikan"].policy.approvals == 2
+    assert load_register(tmp_path).institutions["kikan"].policies[0].approvals == 2
     [fault] = _faults(tmp_path, kikan=HEAD + officers + policy.format(3))
-    assert fault == "kikan.toml:35: policy.approvals: 3 approvals, but 2 officer(s) with a key"
+    assert fault == (
+        "kikan.toml:33: policies[0]: asks for more officers, or for other roles, than there are officers with a key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        (
+            "[[policies]]\nname = 'a'\n[[policies]]\nname = 'b'\nkinds = ['issue']\n",
+            "policies[1]: never holds: issue has a already",
+        ),
+        (
+            "[[policies]]\nname = 'a'\nkinds = ['issue']\n[[policies]]\nname = 'a'\n",
+            "policies[1]: two policies are called a",
+        ),
+        (
+            "[[policies]]\nname = 'a'\napprovals = 1\n[[policies.steps]]\napprovals = 1\n",
+            "policies[0]: give approvals or steps, not both",
+        ),
+        (
+            "[[policies]]\nname = 'a'\n[[policies.steps]]\nrole = 'manager'\n",
+            "policies[0]: asks for more officers, or for other roles, than there are officers with a key",
+        ),
+    ],
+)
+def test_a_policy_that_nobody_can_have_meant_is_refused(tmp_path: Path, policies: str, message: str) -> None:
+    [fault] = _faults(tmp_path, kikan=HEAD + _officer("hanako", KEY_A) + "\n" + policies)
+    assert fault.endswith(message)
+
+
+def test_policies_may_share_kinds_as_long_as_each_has_one_of_its_own(tmp_path: Path) -> None:
+    text = "\n[[policies]]\nname = 'a'\nkinds = ['revoke']\n[[policies]]\nname = 'b'\n"
+    (tmp_path / "kikan.toml").write_text(HEAD + _officer("hanako", KEY_A) + text)
+    found = load_register(tmp_path).institutions["kikan"]
+    assert [found.policy_for(kind).name for kind in Kind] == ["b", "b", "a"]  # type: ignore[union-attr]
 
 
 def test_one_officer_and_one_approval_are_fine_without_self_approval(tmp_path: Path) -> None:
     (tmp_path / "kikan.toml").write_text(HEAD + _officer("hanako", KEY_A))
-    assert not load_register(tmp_path).institutions["kikan"].policy.self_approval
+    assert not load_register(tmp_path).institutions["kikan"].policies[0].self_approval
 
 
 def test_a_domain_that_stands_twice_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`ringi init`: what it writes is read back by the program itself and by gpg."""
 
 import dataclasses
+import re
 import stat
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from bot.register import load_register
 from bot.setup.answers import InstitutionAnswers, NewCa, OfficerAnswers, OwnCa, ServerAnswers
 from bot.setup.prepare import Answers, Prepared, SetupFault, ask, prepare
 from bot.setup.text import toml_string
+from handlers.incoming import Scheme
 
 NOW = datetime(2026, 4, 1, 9, 0, tzinfo=UTC)
 
@@ -137,7 +139,7 @@ def test_the_officers_key_is_pinned_by_its_fingerprint_and_opens_as_a_keyring(
 ) -> None:
     config = load_config(prepared(place, answers_with(officer)).config)
     register = load_register(config.register_dir)
-    assert register.officer_with_key(officer.fingerprint)[1].id == "hanako"
+    assert register.officer_with_key(Scheme.OPENPGP, officer.fingerprint)[1].id == "hanako"
     keys = OfficerKeys.load(register, config.register_dir, config.openpgp.officers_home)
     assert keys.warnings == ()
 
@@ -180,16 +182,21 @@ def test_officers_get_the_public_half_of_the_bots_key(
 
 def test_what_is_left_for_a_person_is_said_with_paths(officer: Officer, place: Path) -> None:
     institution = dataclasses.replace(answers_with(officer).institution, vetted_until=None)
-    to_do = "\n".join(prepared(place, answers_with(officer, institution=institution)).to_do)
-    for path in ("mail.password", "register/testkikan.toml", "ca/ca.key", "ca/passphrase", "bot-key.asc"):
+    done = prepared(place, answers_with(officer, institution=institution))
+    to_do = "\n".join(done.to_do)
+    for path in ("register/testkikan.toml", "ca/ca.key", "ca/passphrase", "bot-key.asc"):
         assert str(place / path) in to_do
-    assert to_do.endswith(f"run `ringi check --config {place}/config.toml`")
+    enter, check, run = done.next_steps
+    assert str(place / "mail.password") in enter
+    assert "`echo token`" in enter
+    assert f"`ringi check --config {place}/config.toml --probe`" in check
+    assert f"`ringi run --config {place}/config.toml`" in run
 
 
 def test_a_password_file_that_is_there_already_is_not_asked_for(officer: Officer, place: Path) -> None:
     place.mkdir()
     (place / "mail.password").write_text("secret\n")
-    assert "mail.password" not in "\n".join(prepared(place, answers_with(officer)).to_do)
+    assert "mail.password" not in prepared(place, answers_with(officer)).next_steps[0]
 
 
 def test_no_file_is_overwritten_and_every_conflict_is_told_at_once(officer: Officer, place: Path) -> None:
@@ -221,7 +228,7 @@ def test_all_faults_of_the_answers_are_told_at_once_and_nothing_is_written(
             ca=OwnCa(place / "no.key", place / "no.pem"),
         ),
     )
-    for part in ("missing.asc", "address", "imap", "domains", "officers[1].id", "no.key"):
+    for part in ("missing.asc", "address", "imap", "domains", "officers[1].id", "no."):
         assert part in str(fault)
     assert_nothing_was_written(place)
 
@@ -442,7 +449,6 @@ def test_flags_that_are_still_needed_are_told_all_at_once(tmp_path: Path) -> Non
     told = " ".join(done.stderr.replace("│", " ").split())
     assert done.returncode == 2
     assert "--institution, --institution-name, --organization, --locality, --officer" in told
-    assert "--password-file or --token-command" in told
 
 
 def test_a_desk_that_is_there_already_is_told_before_anything_is_asked(tmp_path: Path) -> None:
@@ -455,3 +461,74 @@ def test_a_desk_that_is_there_already_is_told_before_anything_is_asked(tmp_path:
 def run_init(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bot.cli", "init", str(directory), *flags]
     return subprocess.run(command, capture_output=True, text=True, input="", check=False)
+
+
+def needed_flags(officer: Officer) -> list[str]:
+    given = {
+        "address": "bot@example.ac.jp",
+        "institution": "testkikan",
+        "institution-name": "試験機関",
+        "organization": "testkikan",
+        "state": "Tokyo",
+        "locality": "Chiyoda-ku",
+        "officer": f"hanako:花子:officer@example.ac.jp:{officer.key_file}",
+    }
+    return [text for flag, value in given.items() for text in (f"--{flag}", value)]
+
+
+TOKEN = "/usr/local/bin/mail-token bot@example.ac.jp"
+SERVERS = {
+    "plain": (("imap.example.ac.jp", 993, "tls"), ("smtp.example.ac.jp", 465, "tls"), "mail.password", None),
+    "gmail": (("imap.gmail.com", 993, "tls"), ("smtp.gmail.com", 465, "tls"), "mail.password", None),
+    "microsoft365": (
+        ("outlook.office365.com", 993, "tls"),
+        ("smtp.office365.com", 587, "starttls"),
+        None,
+        TOKEN,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_known_mail_server_needs_no_host_no_port_and_no_login_to_be_named(
+    kind: str, officer: Officer, place: Path
+) -> None:
+    done = run_init(place, *needed_flags(officer), "--server", kind)
+    assert done.returncode == 0, done.stderr
+    assert list(re.findall(r"^(\d)\. ", done.stdout, re.M)) == ["1", "2", "3"]
+    config = load_config(place / "config.toml")
+    imap, smtp, password, token = SERVERS[kind]
+    for server, door in ((config.imap, imap), (config.smtp, smtp)):
+        assert (server.host, server.port, server.security) == door
+        assert server.password_file == (place / password if password else None)
+        assert server.token_command == token
+        assert (password and str(place / password) or token or "") in done.stdout
+    assert config.imap.authserv_id == ("mx.google.com" if kind == "gmail" else None)
+
+
+def test_a_kind_of_server_that_is_not_known_is_refused(officer: Officer, place: Path) -> None:
+    done = run_init(place, *needed_flags(officer), "--server", "exchange")
+    assert (done.returncode, "one of plain, gmail, microsoft365" in done.stderr) == (2, True)
+    assert_nothing_was_written(place)
+
+
+@pytest.mark.parametrize("kind", ["gmail", "microsoft365"])
+def test_of_a_known_mail_server_only_the_login_is_asked(kind: str, officer: Officer, place: Path) -> None:
+    person = a_person(officer, {"Mail server": [kind]})
+    answers = ask(person)
+    assert [question for question in person.asked if question.startswith(("IMAP", "SMTP"))] == []
+    assert len([question for question in person.asked if "OAuth2" in question]) == 1
+    imap, smtp, password, token = SERVERS[kind]
+    assert (answers.imap.host, answers.imap.port, answers.imap.security) == imap
+    assert (answers.smtp.host, answers.smtp.port, answers.smtp.security) == smtp
+    assert answers.imap.password_file == (Path(password) if password else None)
+    assert answers.smtp.token_command == token
+
+
+def test_what_comes_next_stands_beside_the_keys_of_the_configuration(officer: Officer, place: Path) -> None:
+    prepared(place, answers_with(officer))
+    text = (place / "config.toml").read_text(encoding="utf-8")
+    for comment in ("# Next: the holidays", "# Next: authserv_id"):
+        assert comment in text
+    holidays = next(line for line in text.splitlines() if line.startswith("# holidays = "))
+    assert len(tomllib.loads(holidays.removeprefix("# "))["holidays"]) == 4

@@ -7,6 +7,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,15 +19,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from sqlalchemy import text
 
 from bot.config import Web
+from bot.web import server
 from bot.web.guard import MAX_BODY
 from bot.web.server import WebFault
-from store import journal
+from store import journal, troubles
 from store.states import EntryState
 from store.tables import Certificate, Entry
+from store.troubles import TroubleKind
 from tests.issued import NOW, an_authority
 from tests.web_world import Site, form_of, press, serving
 
-FORMATS = ("fullchain", "pem", "pkcs7", "der")
+FORMATS = ("fullchain", "pem", "chain", "pkcs7", "der")
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_URL1_the_same_page_saves_again_for_ten_minutes_and_then_is_gone(site: S
     path = f"/d/{site.issued.issue()}"
     with site.client() as client:
         page = client.get(path).text
-        assert [client.post(path, data=form_of(page, f)).status_code for f in FORMATS] == [200] * 4
+        assert [client.post(path, data=form_of(page, f)).status_code for f in FORMATS] == [200] * 5
         site.issued.now = NOW + timedelta(minutes=9, seconds=59)
         assert client.post(path, data=form_of(page)).status_code == 200
         assert "2026年11月22日(日) 12:14" in client.get(path).text
@@ -343,9 +346,10 @@ def test_the_page_says_what_it_is_and_until_when(site: Site) -> None:
     fingerprint = sha256(leaf(site)).hexdigest().upper()
     parts = [
         "test1.example.ac.jp",
+        "テスト機関",
         "CN=test1.example.ac.jp<br>O=testkikan<br>L=Chiyoda-ku<br>ST=Tokyo<br>C=JP",
     ]
-    parts += ["1000000000000000000001", ":".join(re.findall("..", fingerprint)), "A-20261122-0001"]
+    parts += ["1000000000000000000001", ":<wbr>".join(re.findall("..", fingerprint)), "A-20261122-0001"]
     with site.client() as client:
         page = client.get(path)
         assert page.headers["Content-Language"] == "ja"
@@ -478,8 +482,27 @@ def test_health_is_503_when_the_store_does_not_answer(site: Site) -> None:
     with site.client() as client:
         assert (client.get("/health").status_code, client.get("/health").text) == (200, "ok\n")
         with site.issued.engine.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE meta RENAME TO hidden")
+            connection.exec_driver_sql("ALTER TABLE troubles RENAME TO hidden")
         assert client.get("/health").status_code == 503
+
+
+def test_health_names_what_the_monitors_know_and_fails_for_what_the_desk_can_not_work_without(
+    site: Site,
+) -> None:
+    def note(kind: TroubleKind, *, is_told: bool, stage: int = 0) -> None:
+        with site.issued.writing() as ctx:
+            row = troubles.begin(ctx.session, kind, "x", ctx.now, "secret detail")
+            row.told_at, row.stage = (ctx.now if is_told else None), stage
+
+    with site.client() as client:
+        note(TroubleKind.IMAP, is_told=False)
+        assert client.get("/health").text == "ok\n"
+        note(TroubleKind.OWN_KEY, is_told=True, stage=1)
+        assert (client.get("/health").status_code, client.get("/health").text) == (200, "ok\nown_key\n")
+        note(TroubleKind.DISK, is_told=True)
+        assert (client.get("/health").status_code, client.get("/health").text) == (503, "disk\nown_key\n")
+        note(TroubleKind.OWN_KEY, is_told=True, stage=4)
+        assert client.get("/health").text == "disk\nown_key\n"
 
 
 def test_a_store_that_is_busy_writing_does_not_hold_up_those_who_only_look(site: Site) -> None:
@@ -498,14 +521,32 @@ def test_a_store_that_is_busy_writing_does_not_hold_up_those_who_only_look(site:
         assert [p.result().status_code for p in pressed] == [200] * 6
 
 
-def test_a_taken_port_is_a_fault_that_may_pass(tmp_path: Path) -> None:
+def test_a_taken_port_is_a_fault_that_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SECONDS_TO_LEAVE", 0.5)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with serving(tmp_path / "a") as site:
         settings = Web(public_url="https://ra.example.ac.jp", port=site.port)
-        with pytest.raises(WebFault) as fault, serving(tmp_path / "b", settings):
+        # a desk on another store
+        with pytest.raises(WebFault) as fault, serving(tmp_path / "b", settings, secret=b"another"):
             pass
         assert fault.value.temporary
+
+
+def test_who_finds_its_own_like_at_the_port_serves_when_that_is_gone(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    with ExitStack() as first:
+        site = first.enter_context(serving(tmp_path / "a"))
+        settings = Web(public_url="https://ra.example.ac.jp", port=site.port)
+        with serving(tmp_path / "b", settings), httpx.Client(base_url=site.base, trust_env=False) as client:
+            # and a third one, that is told to end while it stands by
+            with serving(tmp_path / "c", settings):
+                assert client.get("/health").status_code == 200
+            first.close()
+            transport = httpx.HTTPTransport(retries=5)
+            with httpx.Client(base_url=site.base, transport=transport, trust_env=False) as again:
+                assert again.get("/health").text == "ok\n"
 
 
 def test_a_stopped_server_leaves_its_port(tmp_path: Path) -> None:

@@ -1,17 +1,12 @@
 """Mails that change nothing: answered once and usefully, or met with silence."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
 
-from handlers.handled import Handled
 from handlers.incoming import Attachment, IncomingMail, Scheme
 from handlers.rules.reasons import Reason
 from store.states import Filed
-from store.tables import Mail
-from store.transaction import writing
 from tests.applications import (
     APPLICANT,
     SUZUKI,
@@ -27,62 +22,6 @@ from tests.applications import (
 def refused(reason: Reason, **changes: object):  # type: ignore[no-untyped-def]
     fields = {"sender": "suzuki@example.ac.jp", "signature_fault": reason, "signature_scheme": Scheme.OPENPGP}
     return a_mail(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def remember(world: DeskWorld, sender: str | None, handled: Handled) -> None:
-    """Note a mail as the intake does."""
-    with writing(world.engine) as session:
-        uid = (session.scalar(select(func.count()).select_from(Mail)) or 0) + 1
-        place = {"account": "a", "folder": "INBOX", "uidvalidity": 1, "uid": uid, "raw_sha256": "0"}
-        times = {"received_at": world.now, "handled_at": world.now}
-        became = {"kind": handled.kind, "reason": handled.reason, "filed": handled.filed}
-        session.add(Mail(sender=sender, **place, **times, **became))
-
-
-def answered(world: DeskWorld, mail: IncomingMail, times: int) -> int:
-    """How often the same kind of mail is answered when it comes so many times at once."""
-    count = 0
-    for _ in range(times):
-        handled = world.receive(mail)
-        remember(world, mail.sender, handled)
-        count += bool(handled.notices)
-    return count
-
-
-def test_LP1_a_machine_that_answers_our_answers_is_met_with_silence_in_the_end(world: DeskWorld) -> None:
-    code = world.code(world.take(tsv_line()))
-    echo = a_mail(
-        sender="suzuki@example.ac.jp", subject="Auto: Re: お返事", text=f"不在です\n> コード: {code}\n"
-    )
-    assert answered(world, echo, 40) == 30
-    assert world.receive(echo).reason is Reason.ANSWERED_OFTEN
-    world.now += timedelta(hours=2)
-    assert answered(world, echo, 40) == 30
-    for _ in range(2):
-        world.now += timedelta(hours=2)
-        answered(world, echo, 40)
-    assert answered(world, echo, 1) == 0  # the day's count is full
-
-
-def test_LP1_an_officers_own_gateway_that_signs_its_automatic_answers_is_met_with_silence(
-    world: DeskWorld,
-) -> None:
-    code = world.code(world.take(tsv_line()))
-    assert answered(world, signed(f"不在です\n> コード: {code}\n", automatic="Auto-Submitted"), 40) == 30
-
-
-def test_LP1_who_signs_is_always_answered_however_many_mails_bear_that_address(world: DeskWorld) -> None:
-    number = world.take(tsv_line())
-    answered(world, a_mail(sender="suzuki@example.ac.jp", text="承認"), 120)
-    assert answered(world, signed("承認"), 40) == 40
-    assert world.decide("承認", number).reason is Reason.APPROVED
-    assert answered(world, a_mail(sender="tanaka@example.ac.jp", text="承認"), 1) == 1
-
-
-def test_LP1_the_monitors_are_not_told_of_one_senders_broken_mails_without_end(world: DeskWorld) -> None:
-    broken = a_mail(fault=Reason.UNREADABLE, sender=None, automatic="Return-Path")
-    assert answered(world, broken, 40) == 30
-    assert world.receive(broken).filed is Filed.QUARANTINE
 
 
 @pytest.mark.parametrize(
@@ -151,9 +90,10 @@ def test_CSR5_a_private_key_is_not_kept_wherever_it_stands_and_whoever_sent_it(
 
 
 def test_help_comes_once_a_day(world: DeskWorld) -> None:
-    first = world.receive(a_mail(subject="質問"))
+    mail = a_mail(subject="質問")
+    first = world.receive(mail)
     assert letters(first) == [(APPLICANT, "applicant.help")]
-    remember(world, APPLICANT, first)
+    world.remember(mail, first)
     second = world.receive(a_mail(subject="質問"))
     assert (second.reason, second.notices) == (Reason.HELPED_TODAY, ())
 

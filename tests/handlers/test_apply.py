@@ -1,6 +1,9 @@
 """Applications: taken or refused, all faults at once, nothing kept of what was not taken."""
 
+import hashlib
+
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import func, select
 
 from handlers.incoming import Attachment
@@ -122,6 +125,20 @@ def test_CSR3_a_reused_key_is_refused(world: DeskWorld) -> None:
     world.take(line("test1.example.ac.jp"))
     handled = world.receive(an_application(line("test2.example.ac.jp")))
     assert codes(handled.notices[0].letter.rows) == [906]  # type: ignore[union-attr]
+
+
+def test_CSR3_each_new_key_is_taken(world: DeskWorld) -> None:
+    world.take(tsv_line("test1.example.ac.jp"))
+    assert world.take(tsv_line("test2.example.ac.jp"))
+
+
+def test_CSR2_a_key_on_the_operator_s_list_is_refused_and_any_other_is_taken(world: DeskWorld) -> None:
+    spki = rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    world.blocked_keys = frozenset({hashlib.sha256(spki).hexdigest()})
+    blocked = tsv_line("test1.example.ac.jp", c2="3", c7=csr_text("test1.example.ac.jp", rsa_key()))
+    handled = world.receive(an_application(blocked))
+    assert codes(handled.notices[0].letter.rows) == [919]  # type: ignore[union-attr]
+    assert world.take(tsv_line("test1.example.ac.jp"))
 
 
 def test_CSR5_a_private_key_is_refused_and_not_kept(world: DeskWorld) -> None:

@@ -24,7 +24,7 @@ from handlers.letters.lookup import (
     Standing,
 )
 from handlers.letters.officer import OfficerApprovalRequest
-from handlers.listing import MOST_ATTACHED, list_inventory
+from handlers.listing import MOST_ATTACHED, inventory_lines, list_inventory
 from handlers.officer_answer import Officered
 from handlers.rules.reasons import Reason
 from handlers.rules.register import Domain, Register
@@ -175,8 +175,25 @@ def test_an_inventory_too_large_for_a_mail_waits_whole_behind_a_url_for_seven_da
         place, _, token = letter.url.rpartition("/")
         assert place == f"{ctx.desk.public_url}/f"
         waiting = look_at_file(ctx, token)
-        assert waiting == WaitingFile("serverAll.tsv", len(file.data), letter.expires_at, used=False)
-        assert download_file(ctx, token) == DeliveredFile("serverAll.tsv", file.data)
+        assert waiting == WaitingFile("serverAll.tsv", 2, letter.expires_at, used=False)
+        assert download_file(ctx, token) == DeliveredFile("serverAll.tsv", "testkikan")
+        assert b"".join(inventory_lines(ctx, "testkikan")) == file.data
+
+
+def test_a_long_inventory_is_made_no_further_than_a_mail_could_hold(
+    world: DeskWorld, issued: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has ten thousand of them does not hold up everybody's mails with one word."""
+    rows: list[object] = []
+    stream = inventory.stream_rows
+    monkeypatch.setattr(
+        inventory, "stream_rows", lambda *given: map(lambda r: rows.append(r) or r, stream(*given))
+    )
+    mail = signed("一覧")
+    assert mail.signature
+    with writing(world.engine) as session:
+        letter, _ = list_inventory(Officered.of(mail, mail.signature, world.context(session)), 1000)
+    assert (letter.count, len(rows)) == (2, 1)
 
 
 def test_statistics_come_as_text_and_as_a_file(world: DeskWorld, issued: str) -> None:

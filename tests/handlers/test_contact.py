@@ -1,5 +1,6 @@
 """利用管理者情報更新 by a signed mail: all rows or none, and both addresses hear of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from handlers.rules.reasons import Reason
@@ -30,6 +31,16 @@ def test_an_officer_changes_the_contact_and_both_addresses_are_told(world: DeskW
         ("new@example.ac.jp", "applicant.contact_changed"),
         (APPLICANT, "applicant.contact_changed"),
     ]
+    assert contact(world) == "new@example.ac.jp"
+
+
+def test_AP1_a_copy_of_an_old_change_does_not_bring_the_old_contact_back(world: DeskWorld) -> None:
+    serial = issued(world)
+    old = uploaded("利用管理者情報更新\n", tsv(row(serial, "left@example.ac.jp")))
+    assert world.receive(old).reason is Reason.ANSWERED
+    world.receive(uploaded("利用管理者情報更新\n", tsv(row(serial, "new@example.ac.jp"))))
+    again = world.receive(replace(old, raw=old.raw + b"again"))
+    assert again.reason is Reason.SIGNATURE_REUSED
     assert contact(world) == "new@example.ac.jp"
 
 

@@ -19,7 +19,7 @@ from tests.applications import (
     a_mail,
     an_application,
     letters,
-    policy,
+    policies,
     signed,
     tsv_line,
 )
@@ -144,7 +144,12 @@ def test_officers_act_for_their_own_institution_only(world: DeskWorld, number: s
 
 
 @pytest.mark.parametrize(
-    "change", [{"sender": "suzuki@example.ac.jp"}, {"lines": [tsv_line(c10="Suzuki@example.ac.jp")]}]
+    "change",
+    [
+        {"sender": "suzuki@example.ac.jp"},
+        {"sender": "suzuki+web@example.ac.jp"},
+        {"lines": [tsv_line(c10="Suzuki@example.ac.jp")]},
+    ],
 )
 def test_ID3_nobody_approves_an_own_application(world: DeskWorld, change: dict) -> None:  # type: ignore[type-arg]
     lines = change.pop("lines", [tsv_line()])
@@ -154,13 +159,13 @@ def test_ID3_nobody_approves_an_own_application(world: DeskWorld, change: dict) 
 
 
 def test_self_approval_must_be_said_aloud(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(self_approval=True))
+    world.change_institution(policies=policies(self_approval=True))
     number = world.take(tsv_line(), sender="suzuki@example.ac.jp")
     assert world.decide("承認", number).reason is Reason.APPROVED
 
 
 def test_two_approvals_mean_two_people(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(approvals=2))
+    world.change_institution(policies=policies(approvals=2))
     number = world.take(tsv_line())
     first = world.decide("承認", number)
     assert first.reason is Reason.APPROVED

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from handlers.download import Delivered, Gone, Waiting, download, look, new_token, url_deadline
 from handlers.incoming import Scheme
 from handlers.letters.applicant import ApplicantDownloaded
+from handlers.letters.monitor import MonitorAlarm
 from handlers.letters.officer import OfficerDownloaded, OfficerRenewalDownloaded
-from handlers.notices import MonitorAlarm
 from store import inbox, journal, reply_tokens, returned_tsvs
 from store.states import EntryState
 from store.tables import Certificate, Due, Entry

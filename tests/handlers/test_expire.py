@@ -21,6 +21,7 @@ from handlers.remind import is_anything_due, remind
 from handlers.rules.reasons import Reason
 from handlers.rules.working_days import local_day
 from store import applications, certificates, outbox
+from store.applications import keep_names
 from store.dues import DueKind, plan_due
 from store.states import Kind
 from store.tables import Application, Due
@@ -28,6 +29,7 @@ from store.transaction import writing
 from tests.applications import NOW as DESK_NOW
 from tests.applications import DeskWorld, a_mail, csr_text, tsv_line
 from tests.issued import NOW, TESTKIKAN, Issued, a_register
+from tests.reserved import an_issuer
 
 DAY = timedelta(days=1)
 FIRST_SERIAL = 1_000_000_000_000_000_000_001
@@ -63,6 +65,7 @@ def issue_one(
             setattr(certificate.entry, name, value)
         certificate.not_before = issued.now - age * DAY
         certificate.not_after = certificate.not_before + days * DAY - timedelta(seconds=1)
+        keep_names(ctx.session, [certificate.entry])
         plan_expiry(ctx, certificate)
     return seq
 
@@ -270,7 +273,7 @@ def issue_all(world: DeskWorld, number: str) -> str:
     with writing(world.engine) as session:
         ctx = world.context(session)
         (decision,) = applications.decisions_on(session, number)
-        issuer = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
+        issuer = an_issuer()
         application = session.get_one(Application, number)
         issue.plan(ctx, application, {decision.id: frozenset({1})}, issuer)
         (certificate,) = certificates.unsigned(session, 10)

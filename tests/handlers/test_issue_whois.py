@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from handlers import issue
+from handlers.letters.monitor import MonitorAlarm
 from handlers.letters.officer import OfficerNotIssued
-from handlers.notices import MonitorAlarm, Notice
+from handlers.notices import Notice
 from handlers.proof import Proven
 from handlers.rules.register import Domain
 from handlers.rules.registrant import UNREACHABLE, WhoisFact
@@ -19,9 +20,9 @@ from handlers.whois import domains_to_ask
 from store import applications
 from store.tables import Application, Entry
 from store.transaction import reading, writing
-from tests.applications import NOW, TANAKA, TESTKIKAN, DeskWorld, open_world, policy, tsv_line
+from tests.applications import NOW, TANAKA, TESTKIKAN, DeskWorld, open_world, policies, tsv_line
+from tests.reserved import an_issuer
 
-ISSUER = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
 AC = Domain(name="example.ac.jp", registrant="Testkikan", vetted_until="2030-03-31")
 LAB = Domain(name="lab.example.ac.jp", registrant="Lab", vetted_until="2030-03-31")
 SAME, OTHER = WhoisFact(("テスト機関", "TESTKIKAN")), WhoisFact(("学校法人 Testkikan",))
@@ -39,7 +40,7 @@ def plan(world: DeskWorld, number: str, **facts: WhoisFact) -> list[Notice]:
     by_name = {name.replace("_", "."): fact for name, fact in facts.items()}
     with writing(world.engine) as session:
         application = session.get_one(Application, number)
-        return issue.plan(world.context(session), application, proven(world, number), ISSUER, by_name)
+        return issue.plan(world.context(session), application, proven(world, number), an_issuer(), by_name)
 
 
 def proven(world: DeskWorld, number: str) -> Proven:
@@ -113,7 +114,7 @@ def test_a_row_that_waited_is_issued_when_the_server_is_back(world: DeskWorld) -
 
 
 def test_the_three_hours_begin_with_the_last_approval(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(approvals=2))
+    world.change_institution(policies=policies(approvals=2))
     number = approved(world)
     world.now = NOW + timedelta(hours=4)
     world.decide("承認", number, "tanaka", TANAKA)

@@ -1,7 +1,7 @@
 """Renewals and revocations as applications (manual 1-2, 1-3): what they must name, and what officers see of it."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -26,8 +26,7 @@ from tests.applications import (
     rsa_key,
     tsv_line,
 )
-
-ISSUER = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
+from tests.reserved import an_issuer
 
 
 def issued(world: DeskWorld, line: str | None = None) -> int:
@@ -43,7 +42,7 @@ def issue_all(world: DeskWorld, number: str) -> int:
         proven = {d.id: frozenset(json.loads(d.rows)) for d in decisions if d.verb is Verb.APPROVE}
     with writing(world.engine) as session:
         ctx = world.context(session)
-        issue.plan(ctx, session.get_one(Application, number), proven, ISSUER)
+        issue.plan(ctx, session.get_one(Application, number), proven, an_issuer())
         issue.record(ctx, [(c, b"DER of " + c.serial.encode()) for c in certificates.unsigned(session, 100)])
         found = session.scalars(select(Certificate.serial).order_by(Certificate.id.desc())).first()
     assert found

@@ -22,8 +22,9 @@ from store.states import Kind, RevocationReason
 from store.tables import Application, Due
 from store.transaction import reading, writing
 from tests.applications import NOW as DESK_NOW
-from tests.applications import DeskWorld, policy, tsv_line
+from tests.applications import DeskWorld, policies, tsv_line
 from tests.issued import NOW, Issued
+from tests.reserved import an_issuer
 
 SERIAL = 1_000_000_000_000_000_000_001
 OFFICERS = ["suzuki@testkikan.example.ac.jp", "tanaka@testkikan.example.ac.jp"]
@@ -207,14 +208,14 @@ def test_holidays_and_weekends_are_not_counted(world: DeskWorld) -> None:
 
 
 def test_who_has_approved_every_waiting_row_is_not_reminded(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(approvals=2))
+    world.change_institution(policies=policies(approvals=2))
     number = world.take(tsv_line(), tsv_line("test2.example.ac.jp"))
     world.decide("承認", number)
     assert [n.to for n in remind_at(world, HALF)] == ["tanaka@example.ac.jp"]
 
 
 def test_who_has_approved_some_rows_only_is_reminded(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(approvals=2))
+    world.change_institution(policies=policies(approvals=2))
     number = world.take(tsv_line(), tsv_line("test2.example.ac.jp"))
     world.decide("承認 1", number)
     assert len(remind_at(world, HALF)) == 2
@@ -309,7 +310,7 @@ def test_issuing_plans_both_questions_about_the_download(world: DeskWorld) -> No
         ctx = world.context(session)
         application = session.get_one(Application, number)
         (decision,) = applications.decisions_on(session, number)
-        issuer = issue.Issuer("c" * 64, datetime(2036, 1, 1, tzinfo=UTC))
+        issuer = an_issuer()
         issue.plan(ctx, application, {decision.id: frozenset({1})}, issuer)
         (certificate,) = certificates.unsigned(session, 10)
         issue.record(ctx, [(certificate, b"DER")])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from handlers.frozen import frozen_row
+from handlers.frozen import open_frozen
 from handlers.letters.applicant import ApplicantRevoked
 from handlers.letters.officer import OfficerRevoked
 from handlers.notices import Notice
@@ -18,7 +18,7 @@ from store import journal
 from store.states import Kind
 from store.tables import Application, Certificate, Entry, JournalEntry
 from store.transaction import reading, writing
-from tests.applications import APPLICANT, NOW, TANAKA, policy
+from tests.applications import APPLICANT, NOW, TANAKA, policies
 from tests.revocations import RevocationDesk, open_desk, revoke_line
 
 OFFICERS = ["suzuki@example.ac.jp", "tanaka@example.ac.jp"]
@@ -159,9 +159,11 @@ def test_a_sheet_of_one_kind_proves_no_row_of_another(desk: RevocationDesk) -> N
     number = desk.ask(revoke_line(desk.issue()))
     with reading(desk.world.engine) as session:
         application, ctx = session.get_one(Application, number), desk.world.context(session)
-        assert frozen_row(ctx, application, application.entries[0]) is not None
+        frozen = open_frozen(ctx, application)
+        assert frozen is not None
+        assert frozen.row(application.entries[0]) is not None
         application.kind = Kind.ISSUE
-        assert frozen_row(ctx, application, application.entries[0]) is None
+        assert open_frozen(ctx, application) is None
 
 
 def test_PGP5_an_approval_that_verifies_no_longer_revokes_nothing(desk: RevocationDesk) -> None:
@@ -171,7 +173,7 @@ def test_PGP5_an_approval_that_verifies_no_longer_revokes_nothing(desk: Revocati
 
 
 def test_one_of_two_officers_is_not_enough(desk: RevocationDesk) -> None:
-    desk.world.change_institution(policy=policy(approvals=2))
+    desk.world.change_institution(policies=policies(approvals=2))
     serial = _issued_by_two(desk)
     number = desk.ask(revoke_line(serial))
     desk.decide("失効承認", number, "tanaka", TANAKA)
@@ -182,7 +184,7 @@ def test_one_of_two_officers_is_not_enough(desk: RevocationDesk) -> None:
 
 def _issued_by_two(desk: RevocationDesk) -> int:
     two = desk.world.register
-    desk.world.change_institution(policy=policy(approvals=1))
+    desk.world.change_institution(policies=policies(approvals=1))
     serial = desk.issue()
     desk.world.register = two
     return serial

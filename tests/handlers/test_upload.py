@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select
 
 from handlers.incoming import Attachment, IncomingMail
-from handlers.proof import proven_rows
+from handlers.proof import case_of, proven_rows
 from handlers.rules.reasons import Reason
 from handlers.rules.revocation_tsv import revocation_tsv
 from store import applications, certificates, returned_tsvs
 from store.states import Filed
 from store.tables import Application
 from store.transaction import reading, writing
-from tests.applications import APPLICANT, DeskWorld, codes, letters, policy, signed, tsv, tsv_line
+from tests.applications import APPLICANT, DeskWorld, codes, letters, policies, signed, tsv, tsv_line
 from tests.handlers.test_kinds import issued, revocation
 
 
@@ -39,8 +39,9 @@ def proven(world: DeskWorld, number: str, mail: IncomingMail) -> set[int]:
     with reading(world.engine) as session:
         application = session.get_one(Application, number)
         (decision,) = applications.decisions_on(session, number)
-        is_returned = returned_tsvs.find(session, application.file_sha256) is not None
-        return set(proven_rows(application, decision, mail, is_returned=is_returned))
+        case = case_of(session, application)
+        assert case is not None
+        return set(proven_rows(case, decision, mail))
 
 
 @pytest.mark.parametrize("line", ["申請承認 発行", "APPLY AND APPROVE ISSUE", "申請承認　発行。"])
@@ -99,12 +100,12 @@ def test_faultless_rows_only_where_the_officer_says_so(world: DeskWorld) -> None
 def test_ID3_nobody_uploads_and_approves_for_themselves(world: DeskWorld) -> None:
     own = tsv(tsv_line(c10="suzuki@example.ac.jp"))
     assert world.receive(uploaded("申請承認 発行\n", own)).reason is Reason.OWN_APPLICATION
-    world.change_institution(policy=policy(self_approval=True))
+    world.change_institution(policies=policies(self_approval=True))
     assert world.receive(uploaded("申請承認 発行\n", own)).reason is Reason.APPROVED
 
 
 def test_an_upload_counts_as_one_of_two_approvals(world: DeskWorld) -> None:
-    world.change_institution(policy=policy(approvals=2))
+    world.change_institution(policies=policies(approvals=2))
     handled = world.receive(uploaded("申請承認 発行\n", tsv(tsv_line())))
     assert handled.number
     assert world.states(handled.number) == ["waiting"]
@@ -116,6 +117,18 @@ def test_AP1_the_same_upload_again_does_nothing(world: DeskWorld) -> None:
     world.receive(mail)
     again = world.receive(replace(mail, raw=mail.raw + b"again"))
     assert (again.reason, again.number) == (Reason.REPEATED, None)
+
+
+def test_AP1_a_refused_upload_does_not_count_when_a_copy_comes_again(world: DeskWorld) -> None:
+    """Whoever has a copy waits until nothing stands against its rows any more."""
+    domains = world.register.institutions["testkikan"].domains
+    world.change_institution(domains=(domains[0].model_copy(update={"name": "example.jp"}),))
+    mail = uploaded("申請承認 発行\n", tsv(tsv_line()))
+    assert world.receive(mail).reason is Reason.ROW_FAULT
+    world.change_institution(domains=domains)
+    again = world.receive(replace(mail, raw=mail.raw + b"again"))
+    assert (again.reason, again.number) == (Reason.SIGNATURE_REUSED, None)
+    assert world.receive(uploaded("申請承認 発行\n", tsv(tsv_line()))).reason is Reason.APPROVED
 
 
 def test_an_upload_proves_nothing_about_another_file(world: DeskWorld) -> None:

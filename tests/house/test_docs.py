@@ -14,6 +14,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PATH = re.compile(r"`((?:bot|handlers|store|tests|docs|mail_templates)/[\w./-]+)`")
 MANUAL = re.compile(r"manual (1(?:-\d)*(?: step \d)?)")
 RFC = re.compile(r"RFC (\d{4})")
+NAMED_AFTER_THREAT = re.compile(r"def test_([A-Z]{2,4}\d)_")
 
 
 def _sources() -> list[Path]:
@@ -50,11 +51,38 @@ def test_every_row_of_what_is_done_names_a_test() -> None:
     assert [row for row in rows if "`tests/" not in row and "to come" not in row] == []
 
 
+def test_every_threat_is_in_the_table_with_tests_that_are_named_after_it() -> None:
+    listed = {
+        id: {ROOT / name for name in PATH.findall(tests)}
+        for id, tests in re.findall(r"^\| ([A-Z]{2,4}\d) \|.*\|([^|]*)\|$", SPECIFICATIONS, re.M)
+        if "to come" not in tests
+    }
+    named: dict[str, set[Path]] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for id in NAMED_AFTER_THREAT.findall(path.read_text(encoding="utf-8")):
+            named.setdefault(id, set()).add(path)
+    assert len(listed) > 40
+    assert listed.keys() == named.keys()
+    assert {id: files - named[id] for id, files in listed.items() if not files <= named[id]} == {}
+
+
+def test_every_make_target_that_a_document_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    named = {
+        (page.name, target)
+        for page in PAGES
+        for target in re.findall(r"(?:^    |`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.M)
+    }
+    assert {page for page, _ in named} >= {"README.md", "CONTRIBUTING.md"}
+    assert {one for one in named if one[1] not in targets} == set()
+    # and none that is there for people is left out where contributors look
+    told = {target for page, target in named if page == "CONTRIBUTING.md"}
+    assert targets - told == set()
+
+
 def test_the_commands_of_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"^    make (\w+)", readme, re.M):
-        assert f"\n{target}:" in makefile
     commands = set(re.findall(r"`ringi ([a-z][a-z-]+)", readme))
     help_command = [sys.executable, "-m", "bot.cli", "--help"]
     help_text = subprocess.run(help_command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

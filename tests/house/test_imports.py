@@ -22,9 +22,13 @@ HOMES = {
     "typer": "bot/cli",
     "rich": ("bot/show.py", "bot/demo/"),
     "alembic": ("store/transaction.py", "store/migrations/"),
+    "psycopg": "store/postgresql_text.py",
     "pymap": "bot/demo/",
     "aiosmtpd": "bot/demo/",
     "idna": "handlers/rules/dns_names.py",
+    "asn1crypto": "bot/smime/",
+    "pkcs11": "bot/ca/hsm.py",
+    "pkilint": "bot/ca/lint.py",
     "email": ("bot/mime/", "bot/compose/", "bot/doctor/probe.py", "bot/explain.py", "bot/demo/"),
 }
 IMPURE = {
@@ -84,7 +88,7 @@ def _direction_fault(name: str, module: str, top: str) -> str | None:
     if top == "tests":
         return "the product must not import its tests"
     if name.startswith("store/"):
-        if top in ("bot", "handlers") or (outside and top not in ("sqlalchemy", "alembic")):
+        if top in ("bot", "handlers") or (outside and top not in ("sqlalchemy", "alembic", "psycopg")):
             return f"store must not import {module}"
     elif name.startswith("handlers/rules/"):
         if ours and not module.startswith(("handlers.rules", "store.states")):
@@ -154,5 +158,7 @@ def test_there_is_one_catch_all() -> None:
         # cleaning up and passing the error on is no catching
         and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in node.body)
     ]
-    # the demo's mail world carries an error from its thread to the one that waits for it
-    assert catching == ["bot/demo/world.py", "bot/intake.py"]
+    # the demo's mail world carries an error from its thread to the one that waits for it;
+    # the signer ends a connection over which it stumbled, and stays: anybody may feed it;
+    # the S/MIME parsers raise whatever they like about hostile bytes (threats CMS7)
+    assert catching == ["bot/demo/world.py", "bot/intake.py", "bot/signer/server.py", "bot/smime/ber.py"]

@@ -1,7 +1,10 @@
 """A whole desk on real servers: `ringi` as its own process between Dovecot and Postfix, and people who write to it."""
 
+import atexit
 import json
+import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,23 +12,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import select
 
+from bot.bench.servers.running import free_ports
 from bot.config import Config, load_config
 from bot.demo.keys import stop_agent
 from bot.demo.mailbox import Mailbox
 from bot.demo.people import Applicant, Officer
+from bot.demo.seals import OpenPGPSeal
 from bot.demo.service import Service
-from bot.setup.answers import Answers, InstitutionAnswers, NewCa, OfficerAnswers, ServerAnswers
+from bot.demo.smime import SmimePlay, smime_system
+from bot.setup.answers import Answers, NewCa, OfficerAnswers, ServerAnswers
 from bot.setup.prepare import prepare
 from store.tables import Application, Base, Certificate, Entry
 from store.transaction import open_store, reading
 from tests import keys
+from tests.faults.prefork import Nursery, Order
+from tests.institution import an_institution
 from tests.servers.people import APPLICANT, BOT, MONITOR, OFFICER, OFFICER2, USERS
 from tests.servers.postfix import MailServers
-from tests.servers.running import free_ports
 
 DN = "CN={fqdn},O=testkikan,L=Chiyoda-ku,ST=Tokyo,C=JP"
 RINGI = (sys.executable, "-m", "bot.cli")
@@ -49,11 +58,18 @@ class Desk:
     def config_file(self) -> Path:
         return self.directory / "config.toml"
 
-    def ringi(self, *arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end. `code`: Python to run before it, in that process."""
-        start = ["-c", f"{code}\nfrom bot.cli import main\nmain()"] if code else ["-m", "bot.cli"]
-        command = [sys.executable, *start, *arguments, "--config", str(self.config_file)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    def ringi(self, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, at the time when it began. `code`: Python to run before it, in that process."""
+        command = (*arguments, "--config", str(self.config_file))
+        code = f"import os\nos.environ.update({dict(os.environ)!r})\n{code}"
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            started = _nursery().start(Order(command, datetime.now(UTC), code), out, err)
+            try:
+                started.wait_for_all(120)
+            finally:
+                started.kill()
+            told = [_all_of(file) for file in (out, err)]
+        return subprocess.CompletedProcess(command, started.returncode or 0, *told)
 
     def once(self) -> dict[str, object]:
         """One round; what it did."""
@@ -99,7 +115,7 @@ class Desk:
     def reading(self):  # type: ignore[no-untyped-def]
         engine = open_store(self.config.store.url)
         try:
-            if not Path(str(engine.url.database)).exists():
+            if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
                 Base.metadata.create_all(engine)
             with reading(engine) as session:
                 yield session
@@ -107,9 +123,31 @@ class Desk:
             engine.dispose()
 
 
+@cache
+def _nursery() -> Nursery:
+    """One a test process: most of a command's second is Python loading it, and journeys give hundreds of commands."""
+    place = Path(tempfile.mkdtemp(prefix="rn", dir="/tmp"))
+    nursery = Nursery(place)
+
+    def end() -> None:
+        nursery.__exit__()
+        shutil.rmtree(place)
+
+    atexit.register(end)
+    return nursery
+
+
+def _all_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
 @contextmanager
-def open_desk(servers: MailServers) -> Iterator[Desk]:
-    """Set up with the code of `ringi init`, with two officers who have a key each; gone afterwards."""
+def open_desk(servers: MailServers, *, smime: bool = False) -> Iterator[Desk]:
+    """Set up with the code of `ringi init`, with two officers who have a key each; gone afterwards.
+
+    `smime`: the first officer signs by S/MIME, the second by OpenPGP, and the bot has a key for each.
+    """
     # a short path: gpg's agent makes a socket below it
     with tempfile.TemporaryDirectory(prefix="rd", dir="/tmp") as place, keys.gpg_home() as home:
         directory = Path(place)
@@ -117,17 +155,19 @@ def open_desk(servers: MailServers) -> Iterator[Desk]:
         for name, address in (("suzuki", OFFICER), ("tanaka", OFFICER2), ("stranger", OFFICER)):
             fingerprints[name] = keys.make_key(home, name, address)
             (directory / f"{name}.asc").write_bytes(keys.export_key(home, fingerprints[name]))
-        prepare(
-            directory / "d", _answers(directory, servers), now=datetime.now(UTC), random=secrets.token_bytes
-        )
+        play = smime_system(directory, BOT, OFFICER) if smime else None
+        answers = _answers(directory, servers, play)
+        prepare(directory / "d", answers, now=datetime.now(UTC), random=secrets.token_bytes)
         yield Desk(
             directory=directory / "d",
             config=load_config(directory / "d" / "config.toml"),
             servers=servers,
             applicant=Applicant(_account(servers, APPLICANT)),
-            officer=Officer(_account(servers, OFFICER), home, fingerprints["suzuki"]),
-            officer2=Officer(_account(servers, OFFICER2), home, fingerprints["tanaka"]),
-            stranger=Officer(_account(servers, OFFICER), home, fingerprints["stranger"]),
+            officer=Officer(
+                _account(servers, OFFICER), play.seal if play else OpenPGPSeal(home, fingerprints["suzuki"])
+            ),
+            officer2=Officer(_account(servers, OFFICER2), OpenPGPSeal(home, fingerprints["tanaka"])),
+            stranger=Officer(_account(servers, OFFICER), OpenPGPSeal(home, fingerprints["stranger"])),
             monitor=_account(servers, MONITOR),
             bot=_account(servers, BOT),
         )
@@ -146,7 +186,7 @@ def _account(servers: MailServers, user: str) -> Mailbox:
     )
 
 
-def _answers(directory: Path, servers: MailServers) -> Answers:
+def _answers(directory: Path, servers: MailServers, play: SmimePlay | None) -> Answers:
     password_file, ca_file = servers.dovecot.password_file(BOT), servers.dovecot.tls.ca_file
     imap = ServerAnswers("127.0.0.1", servers.dovecot.imaps_port, "tls", BOT, password_file, None, ca_file)
     smtp = ServerAnswers(
@@ -159,21 +199,17 @@ def _answers(directory: Path, servers: MailServers) -> Answers:
         imap=imap,
         smtp=smtp,
         public_url=f"http://127.0.0.1:{web_port}",
-        institution=InstitutionAnswers(
-            id="testkikan",
-            name="テスト機関",
-            organization="testkikan",
-            state="Tokyo",
-            locality="Chiyoda-ku",
-            domains=("example.ac.jp",),
-            applicant_domains=("example.ac.jp",),
-            vetted_until=datetime.now(UTC).date().replace(year=datetime.now(UTC).year + 3, day=1),
+        institution=an_institution(
+            datetime.now(UTC).date().replace(year=datetime.now(UTC).year + 3, day=1), "テスト機関"
         ),
         officers=(
-            OfficerAnswers("suzuki", "鈴木 一郎", OFFICER, directory / "suzuki.asc"),
+            OfficerAnswers(
+                "suzuki", "鈴木 一郎", OFFICER, play.key_file if play else directory / "suzuki.asc"
+            ),
             OfficerAnswers("tanaka", "田中 二郎", OFFICER2, directory / "tanaka.asc"),
         ),
         ca=NewCa("Test CA", key="rsa2048"),
+        smime=play.smime if play else None,
         web_port=web_port,
         monitors=(MONITOR,),
     )

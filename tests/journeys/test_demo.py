@@ -1,22 +1,26 @@
 """`ringi demo`: the whole of manual 1 against the real service, and services with planted faults that it must catch."""
 
 import hashlib
+import io
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
 from bot.demo.checks import NotHeld, verify_with_cryptography
 from bot.demo.journey import play
 from bot.demo.mailbox import Mailbox, parse, subject_of
 from bot.demo.people import Applicant
-from bot.demo.programme import LAST_ACT, PROGRAMME
+from bot.demo.programme import LAST_ACT, PROGRAMME, Act
 from bot.demo.steps import FQDN
 from bot.demo.transcript import WIDTH, Summary, Transcript
 
@@ -61,7 +65,8 @@ def count(ctx, mail):
     ctx.session.add(Decision(
         number=application.number, code=application.code, officer="hanako", fingerprint="", verb="approve",
         rows="[1]", faultless_only=False, comment="", mail_sha256=application.mail_sha256,
-        signed_sha256=mail.raw_sha256, decided_at=ctx.now,
+        signed_sha256=mail.raw_sha256, status_sha256=application.mail_sha256, materials="{}",
+        decided_at=ctx.now,
     ))
 
 refuse, repeat = answer.answer_unsigned_decision, decide.answer_officer
@@ -70,10 +75,10 @@ def answer_unsigned_decision(mail, ctx):
     count(ctx, mail)
     return refuse(mail, ctx)
 
-def answer_officer(who, reason, *rest):
+def answer_officer(who, reason, *rest, **named):
     if reason == "repeated":
         count(who.ctx, who.mail)
-    return repeat(who, reason, *rest)
+    return repeat(who, reason, *rest, **named)
 
 decide.answer_officer = answer_officer
 from handlers import dispatch
@@ -85,7 +90,12 @@ dispatch.HANDLERS = tuple(
 UNSIGNED_MAILS = """
 from bot.compose.mail import Composer
 build = Composer.__init__
-Composer.__init__ = lambda self, desk, bot_name, sign: build(self, desk, bot_name, None)
+Composer.__init__ = lambda self, desk, bot_name, signers: build(self, desk, bot_name, {})
+"""
+SIGNS_OTHER_BYTES = """
+from bot.smime.sign import BotCertificate
+sign = BotCertificate.sign_detached
+BotCertificate.sign_detached = lambda self, data: sign(self, data + b"\\r\\n")
 """
 QUIETLY_WRONG_LATER = """
 import dataclasses
@@ -120,18 +130,21 @@ renewed.plan_replacement = plan_twice
 """
 REVOKES_ON_HEARSAY = """
 from sqlalchemy import select
-from store.tables import Certificate
-from handlers.rules.order import Revoked
-from bot.revoke import Revoker
+from store import signer_ledger as ledger
 
-draft = Revoker._draft
+rows, count = ledger.revoked_rows, ledger.count_revoked
 
-def draft_old(self, ctx, new):
-    first = ctx.session.scalars(select(Certificate).order_by(Certificate.id)).first()
-    hearsay = [Revoked(int(first.serial), ctx.now, 0)] if first and first.downloaded_at else []
-    return draft(self, ctx, [*new, *hearsay])
+def first_of_two(session):
+    found = session.scalars(select(ledger.SignedRow).order_by(ledger.SignedRow.not_before)).all()
+    return found[0] if len(found) > 1 else None
 
-Revoker._draft = draft_old
+def revoked_and_first(session, *rest):
+    first = first_of_two(session)
+    hearsay = [ledger.RevokedRow(serial=first.serial, reason=0, revoked_at=first.not_before)] if first else []
+    return [*rows(session, *rest), *hearsay]
+
+ledger.revoked_rows = revoked_and_first
+ledger.count_revoked = lambda session: count(session) + bool(first_of_two(session))
 """
 
 
@@ -140,20 +153,48 @@ def gpg(need: Callable[[str], str]) -> str:
     return need("gpg")
 
 
-def rehearse_with(faults: str, tmp_path: Path, patience: float = 30) -> Summary:
-    """Play against the real program with `faults` (Python) put before its start."""
+def rehearse_with(
+    faults: str, tmp_path: Path, acts: Sequence[Act], patience: float = 30, *, smime: bool = False
+) -> Summary:
+    """Play against the real program with `faults` (Python) put before its start, and so before its signer's."""
     program = tmp_path / "faulty.py"
-    program.write_text(f"{faults}\nfrom bot.demo.service_with_clock import main\nmain()\n")
     ringi = (
         sys.executable,
         "-c",
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); exec(open({str(program)!r}).read())",
     )
-    return play(tmp_path / "demo", say=Transcript(quiet=True), patience=patience, ringi=ringi)
+    program.write_text(f"{faults}\nfrom bot.demo.service_with_clock import main\nmain()\n")
+    say = Transcript(quiet=True)
+    return play(tmp_path / "demo", say=say, patience=patience, ringi=ringi, smime=smime, acts=acts)
+
+
+def acts_for(*words: str) -> tuple[Act, ...]:
+    """The acts whose titles hold these words, and of the others what the last but one of them needs.
+
+    The judges of the whole (chain, alarms, evidence) look at whatever was played.
+    """
+    named = {title_of(word) for word in words}
+    last = max(n for n, act in enumerate(PROGRAMME) if act.title in named and act.manual != "1")
+    return tuple(
+        act for n, act in enumerate(PROGRAMME) if act.title in named or (act.is_needed and n <= last)
+    )
+
+
+def catch(faults: str, tmp_path: Path, *words: str, also: Sequence[str] = (), smime: bool = False) -> Summary:
+    """These faults, which show at the acts whose titles hold `words` and at no other that is played. `also`: acts to
+    play that must hold."""
+    summary = rehearse_with(faults, tmp_path, acts_for(*words, *also), smime=smime)
+    assert not_held(summary) == {title_of(word) for word in words}
+    return summary
 
 
 def not_held(summary: Summary) -> set[str]:
     return {step.step for step in summary.steps if not step.held}
+
+
+def detail_of(summary: Summary, words: str) -> str:
+    (detail,) = (step.detail for step in summary.steps if step.step == title_of(words))
+    return detail
 
 
 def title_of(words: str) -> str:
@@ -162,18 +203,11 @@ def title_of(words: str) -> str:
     return title
 
 
-def test_every_step_of_the_manual_holds_against_the_real_service(gpg: str, tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    command = [sys.executable, "-m", "bot.cli", "demo", "--json", "--folder", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=300)
-    summary = json.loads(done.stdout)
-    assert [(s["step"], s["detail"]) for s in summary["steps"] if not s["held"]] == []
-    assert done.returncode == 0, done.stderr.decode()
+def see_the_results(folder: Path, summary: dict[str, Any]) -> None:
     assert summary["ringi_demo"] == 1
-    assert summary["ok"] is True
     assert summary["folder"] == str(folder)
-    assert json.loads((folder / "summary.json").read_text()) == summary
     assert [s["step"] for s in summary["steps"]] == [act.title for act in (*PROGRAMME, LAST_ACT)]
+    assert [(s["step"], s["detail"]) for s in summary["steps"] if not s["held"]] == []
     sections = {*(f"1-1-{n}" for n in range(1, 6)), *(f"1-2-{n}" for n in range(1, 10))}
     sections |= {*(f"1-3-{n}" for n in range(1, 5)), "1-4-1"}
     assert sections <= {s["manual"] for s in summary["steps"]}
@@ -185,6 +219,66 @@ def test_every_step_of_the_manual_holds_against_the_real_service(gpg: str, tmp_p
     )
     assert (folder / "private-key.pem").stat().st_mode & 0o077 == 0
     see_that_cryptography_agrees(folder)
+
+
+def test_the_wheel_alone_plays_everything_by_smime(tmp_path: Path) -> None:
+    """Installed outside the checkout, and the PATH is an empty directory: wheels are all there is."""
+    folder, installed = tmp_path / "demo", install_wheel(tmp_path)
+    (tmp_path / "bin").mkdir()
+    summary, _ = demo(
+        "--json", "--folder", str(folder), at=tmp_path, PATH=str(tmp_path / "bin"), PYTHONPATH=str(installed)
+    )
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    see_the_results(folder, summary)
+    for path in folder.glob("*-officer-to-bot-signed-*.eml"):
+        assert b"application/pkcs7-signature" in path.read_bytes()
+    assert "openpgp" not in (folder / "service/config.toml").read_text()
+    assert not (folder / "service/state/gnupg").exists()
+    write = [
+        sys.executable,
+        "-m",
+        "bot.cli",
+        "tsv",
+        "page",
+        "tsv.html",
+        "-c",
+        str(folder / "service/config.toml"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    subprocess.run(write, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert "encoding-japanese" in (tmp_path / "tsv.html").read_text("utf-8")
+
+
+def install_wheel(tmp_path: Path) -> Path:
+    """Build the distribution, install it alone into a directory, and see that it is what runs there."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").glob("ringi-*.whl")
+    directory = tmp_path / "installed"
+    install = ["install", "--quiet", "--no-index", "--no-deps", "--target", str(directory), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True, capture_output=True)
+    place = [
+        sys.executable,
+        "-c",
+        "import bot, handlers, mail_templates, store; print(bot.__file__, store.__file__)",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(directory)}
+    told = subprocess.run(
+        place, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    assert told.count(str(directory)) == 2
+    return directory
+
+
+def demo(*arguments: str, at: Path = ROOT, **environment: str) -> tuple[dict[str, Any], str]:
+    """`ringi demo`, every step of which must hold: its summary, and what else it said."""
+    command = [sys.executable, "-m", "bot.cli", "demo", *arguments]
+    environment = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=at, capture_output=True, check=False, timeout=300, env=environment)
+    summary = json.loads(done.stdout)
+    assert [(s["step"], s["detail"]) for s in summary["steps"] if not s["held"]] == []
+    assert (done.returncode, summary["ok"]) == (0, True), done.stderr.decode()
+    return summary, done.stderr.decode()
 
 
 def see_that_cryptography_agrees(folder: Path) -> None:
@@ -234,14 +328,15 @@ def see_the_journal(folder: Path) -> None:
     for line in lines:
         facts = json.dumps(line["facts"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         at = line["at"].replace("+00:00", "Z")
-        text = "\n".join((str(line["seq"]), at, line["event"], facts, previous))
+        digest = hashlib.sha256(facts.encode()).hexdigest()
+        text = "\n".join((str(line["seq"]), at, line["event"], digest, previous))
         assert line["previous"] == previous
         assert line["hash"] == hashlib.sha256(text.encode()).hexdigest()
         previous = line["hash"]
 
 
 def test_a_service_that_never_issues_does_not_pass(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(NEVER_ISSUES, tmp_path, patience=8)
+    summary = rehearse_with(NEVER_ISSUES, tmp_path, PROGRAMME, patience=20)
     assert not summary.ok
     titles = [act.title for act in PROGRAMME]
     issued = titles.index(title_of("サーバ証明書発行受付通知"))
@@ -251,67 +346,88 @@ def test_a_service_that_never_issues_does_not_pass(gpg: str, tmp_path: Path) -> 
 
 
 def test_quiet_faults_are_each_caught_at_their_step(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(QUIETLY_WRONG, tmp_path)
-    expected = ("処理結果", "サーバ証明書取得通知", "a second download", "the journal's chain")
-    assert not_held(summary) == {title_of(words) for words in expected}
+    expected = (
+        "処理結果",
+        "サーバ証明書取得通知",
+        "a second download",
+        "the journal's chain",
+        "proven offline",
+    )
+    catch(QUIETLY_WRONG, tmp_path, *expected, also=("the renewed certificate is issued",))
 
 
 def test_quiet_faults_of_reminder_revocation_and_list_are_each_caught(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(QUIETLY_WRONG_LATER, tmp_path)
-    expected = (
+    catch(
+        QUIETLY_WRONG_LATER,
+        tmp_path,
         "after two weeks the officer",
         "旧証明書の失効完了通知",
         "the CRL revokes the old",
         "失効完了メール",
         "the CRL revokes both",
         "both certificates are revoked",
+        "proven offline",
     )
-    assert not_held(summary) == {title_of(words) for words in expected}
 
 
 def test_a_second_reminder_is_caught(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(REMINDS_AGAIN, tmp_path)
-    (first,) = [step for step in summary.steps if not step.held][:1]
-    assert (first.step, first.detail) == (title_of("置き換え完了通知"), "the officer was reminded 2 times")
+    told = catch(REMINDS_AGAIN, tmp_path, "置き換え完了通知", also=("after two weeks",))
+    assert detail_of(told, "置き換え完了通知") == "the officer was reminded 2 times"
 
 
 def test_a_list_that_revokes_without_an_officer_is_caught(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(REVOKES_ON_HEARSAY, tmp_path)
-    (first,) = [step for step in summary.steps if not step.held][:1]
-    assert first.step == title_of("the report alone")
+    catch(REVOKES_ON_HEARSAY, tmp_path, "the report alone")
 
 
-def test_an_approval_that_counts_unsigned_or_twice_is_caught(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(COUNTS_TOO_MUCH, tmp_path)
-    assert not_held(summary) == {title_of("an unsigned approval"), title_of("a replayed approval")}
+@pytest.mark.parametrize("scheme", ["OpenPGP", "S/MIME"])
+def test_an_approval_that_counts_unsigned_or_twice_is_caught(
+    scheme: str, need: Callable[[str], str], tmp_path: Path
+) -> None:
+    if scheme == "OpenPGP":
+        need("gpg")
+    expected = ("an unsigned approval", "a replayed approval")
+    told = catch(COUNTS_TOO_MUCH, tmp_path, *expected, smime=scheme == "S/MIME")
+    for words in expected:
+        assert detail_of(told, words).startswith("it changed something")
 
 
 def test_a_service_that_does_not_sign_its_mails_does_not_pass(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with(UNSIGNED_MAILS, tmp_path)
-    (first,) = [step for step in summary.steps if not step.held][:1]
-    assert first.step == title_of("the approval request")
-    assert first.detail == "the mail is not signed"
+    told = catch(UNSIGNED_MAILS, tmp_path, "the approval request")
+    assert detail_of(told, "the approval request") == "the mail is not signed"
+
+
+def test_a_service_that_signs_what_it_does_not_send_does_not_pass_by_smime(tmp_path: Path) -> None:
+    catch(SIGNS_OTHER_BYTES, tmp_path, "the approval request", smime=True)
 
 
 def test_a_service_that_does_not_start_is_reported_with_its_last_words(gpg: str, tmp_path: Path) -> None:
-    summary = rehearse_with("raise SystemExit('out of order')", tmp_path)
+    summary = rehearse_with("raise SystemExit('out of order')", tmp_path, PROGRAMME)
     assert [step.detail for step in summary.steps] == ["ringi run ended with 1: out of order"]
     assert not summary.ok
 
 
-def test_without_gpg_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_says_by_which_system_it_plays_and_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    asked = told_of(tmp_path, smime=True)
+    assert "Played with S/MIME, as you asked." in asked
     monkeypatch.setenv("PATH", str(tmp_path))
-    summary = play(tmp_path / "demo", say=Transcript(quiet=True))
-    assert not summary.ok
-    (step,) = summary.steps
+    missing = told_of(tmp_path)
+    assert "Played with S/MIME, for gpg is not here." in missing
     for line in (
         "apt-get install gnupg",
         "dnf install gnupg2",
         "brew install gnupg",
         "winget install GnuPG.GnuPG",
     ):
-        assert line in step.detail
-    assert not (tmp_path / "demo").exists()
+        assert line in missing
+
+
+def told_of(folder: Path, *, smime: bool = False) -> str:
+    """The transcript of a rehearsal that ends at once: its folder is not empty."""
+    console = Console(file=io.StringIO(), width=WIDTH, highlight=False)
+    assert not play(folder, say=Transcript(console), smime=smime).ok
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(gpg: str, tmp_path: Path) -> None:
@@ -321,8 +437,11 @@ def test_a_folder_with_something_in_it_is_left_alone(gpg: str, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_stay_keeps_everything_up_until_it_is_interrupted(gpg: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bot.cli", "demo", "--stay", "--folder", str(tmp_path / "demo")]
+def test_every_step_of_the_manual_holds_and_all_stays_up_until_it_is_interrupted(
+    gpg: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    command = [sys.executable, "-m", "bot.cli", "demo", "--stay", "--folder", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
         assert demo.stdout
         told = b""
@@ -330,13 +449,15 @@ def test_stay_keeps_everything_up_until_it_is_interrupted(gpg: str, tmp_path: Pa
             told += line
         told += line
         text = told.decode()
-        officer = log_in_as_told(text, "officer", tmp_path / "demo/world/ca.pem")
-        assert any("サーバ証明書取得通知" in subject_of(raw) for raw in officer.all())
-        page = re.search(r"the page is at (http\S+)\)", text)
-        assert page
-        assert Applicant(officer).visit(f"{page[1]}/healthz").status < 500
-        demo.send_signal(signal.SIGINT)
-        rest, complaints = demo.communicate(timeout=60)
+        try:
+            officer = log_in_as_told(text, "officer", tmp_path / "demo/world/ca.pem")
+            assert any("サーバ証明書取得通知" in subject_of(raw) for raw in officer.all())
+            page = re.search(r"the page is at (http\S+)\)", text)
+            assert page
+            assert Applicant(officer).visit(f"{page[1]}/healthz").status < 500
+        finally:
+            demo.send_signal(signal.SIGINT)
+            rest, complaints = demo.communicate(timeout=60)
         assert (demo.returncode, complaints) == (0, b"")
     text += rest.decode()
     assert f"✓ {len(PROGRAMME) + 1} of {len(PROGRAMME) + 1} steps held" in text
@@ -345,6 +466,7 @@ def test_stay_keeps_everything_up_until_it_is_interrupted(gpg: str, tmp_path: Pa
     assert all(cell_len(line) <= WIDTH for line in text.splitlines() if not re.search(r"https?://|/\w", line))
     with pytest.raises(ConnectionRefusedError):
         officer.all()
+    see_the_results(folder, json.loads((folder / "summary.json").read_text()))
 
 
 def test_an_interrupted_demo_says_where_it_stood(gpg: str, tmp_path: Path) -> None:

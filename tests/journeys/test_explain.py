@@ -1,4 +1,4 @@
-"""`ringi explain`, `check-tsv` and the register's reload: the service's own code, by the command."""
+"""`ringi explain`, `tsv check` and the register's reload: the service's own code, by the command."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot.demo.replies import plain_mail, signed_reply
+from bot.demo.seals import Seal
 from tests.applications import tsv, tsv_line
 from tests.journeys.desk import BOT, Desk
 from tests.servers.people import APPLICANT, OFFICER
@@ -21,18 +22,10 @@ def test_mails_are_explained_with_no_effect(desk: Desk, tmp_path: Path) -> None:
     request = desk.officer.mailbox.wait_for("承認のお願い")
     officer = desk.officer
 
-    def reply(text: str, fingerprint: str = officer.fingerprint, sender: str = OFFICER) -> bytes:
-        return signed_reply(
-            request,
-            sender,
-            text,
-            quote=True,
-            style="mutt",
-            gpg_home=officer.gpg_home,
-            fingerprint=fingerprint,
-        )
+    def reply(text: str, seal: Seal = officer.seal, sender: str = OFFICER) -> bytes:
+        return signed_reply(request, sender, text, quote=True, style="mutt", seal=seal)
 
-    stranger = desk.stranger.fingerprint
+    stranger = desk.stranger.seal
     mails = {
         "approve.eml": reply("承認"),
         "decline.eml": reply("却下: 所属が違います"),
@@ -71,15 +64,7 @@ def test_the_time_of_receipt_decides(desk: Desk, tmp_path: Path) -> None:
     desk.apply("test1.example.ac.jp")
     _wait_and_take(desk)
     request = desk.officer.mailbox.wait_for("承認のお願い")
-    raw = signed_reply(
-        request,
-        OFFICER,
-        "承認",
-        quote=True,
-        style="mutt",
-        gpg_home=desk.officer.gpg_home,
-        fingerprint=desk.officer.fingerprint,
-    )
+    raw = signed_reply(request, OFFICER, "承認", quote=True, style="mutt", seal=desk.officer.seal)
     (tmp_path / "a.eml").write_bytes(raw)
 
     def reason(at: str) -> object:
@@ -93,7 +78,7 @@ def test_the_time_of_receipt_decides(desk: Desk, tmp_path: Path) -> None:
 def test_a_file_is_checked_with_no_effect(desk: Desk, tmp_path: Path) -> None:
     bad = tsv_line("test2.example.ac.jp", c1="CN=test2.example.ac.jp,O=other,L=Chiyoda-ku,ST=Tokyo,C=JP")
     (tmp_path / "a.tsv").write_bytes(tsv(tsv_line(), bad))
-    arguments = ("check-tsv", str(tmp_path / "a.tsv"), "--kind", "issue", "--institution", "testkikan")
+    arguments = ("tsv", "check", str(tmp_path / "a.tsv"), "--kind", "issue", "--institution", "testkikan")
     done = desk.ringi(*arguments, "--json")
     report = json.loads(done.stdout)
     assert done.returncode == 1
@@ -104,7 +89,9 @@ def test_a_file_is_checked_with_no_effect(desk: Desk, tmp_path: Path) -> None:
     )
     assert "対処方法" in desk.ringi(*arguments).stdout
     assert not Path(desk.config.store.url.removeprefix("sqlite:///")).exists()
-    unknown = desk.ringi("check-tsv", str(tmp_path / "a.tsv"), "--kind", "issue", "--institution", "nobody")
+    unknown = desk.ringi(
+        "tsv", "check", str(tmp_path / "a.tsv"), "--kind", "issue", "--institution", "nobody"
+    )
     assert (unknown.returncode, "testkikan" in unknown.stderr) == (2, True)
 
 

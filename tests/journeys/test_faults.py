@@ -1,15 +1,16 @@
 """What goes wrong around us: nothing is lost, nothing is done twice, and people are told."""
 
+import subprocess
 import time
 
 import pytest
 
+from bot.bench.servers.running import free_ports
 from bot.demo.mailbox import parse, subject_of, text_of
 from bot.demo.replies import plain_mail
 from bot.imap.folder import Folder
-from tests.journeys.desk import BOT, Desk
+from tests.journeys.desk import BOT, RINGI, Desk
 from tests.servers.people import APPLICANT, OFFICER2
-from tests.servers.running import free_ports
 
 pytest_plugins = ("tests.servers.fixtures",)
 
@@ -34,7 +35,7 @@ KILL = (
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("bot.imap.folder", "Folder.move"),  # committed, not moved
+        ("bot.imap.folder", "Folder.move_all"),  # committed, not moved
         ("bot.intake", "_record"),  # handled, not committed
         ("bot.intake", "handle"),
         ("bot.deliver", "deliver_due"),
@@ -75,6 +76,55 @@ def test_a_kill_while_issuing_leads_to_one_certificate(desk: Desk, step: str) ->
     assert list(desk.states().values()) == [["issued"]]
     desk.applicant.mailbox.wait_for("発行受付通知")
     assert sum("発行受付通知" in subject_of(raw) for raw in desk.applicant.mailbox.all()) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["Issuing._intend", "Issuing._sign", "ledger.keep_signed"])
+def test_a_kill_of_the_signer_while_issuing_leads_to_one_certificate(
+    desk: Desk, step: str, when: str
+) -> None:
+    deliver(desk, application(desk, "test1.example.ac.jp"))
+    desk.once()
+    desk.officer.reply_signed(desk.officer.mailbox.wait_for("承認のお願い"), "承認")
+    _wait_for_mail(desk)
+    # the signer is started as the desk was, with the same code
+    code = (
+        "import os, signal, bot.signer.issuing as m\n"
+        f"whole, when = m.{step}, {when!r}\n"
+        "def cut(*a, **k):\n"
+        "    whole(*a, **k) if when == 'after' else None\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"m.{step} = cut\n"
+    )
+    killed = desk.ringi("once", "--json", code=code)
+    assert killed.returncode == 0, killed.stderr
+    assert list(desk.states().values()) == [["signing"]]
+    assert desk.once()["certificates"] == 1
+    desk.once()
+    assert len(desk.serials()) == 1
+    desk.applicant.mailbox.wait_for("発行受付通知")
+    assert sum("発行受付通知" in subject_of(raw) for raw in desk.applicant.mailbox.all()) == 1
+
+
+def test_SIG1_the_desk_issues_and_revokes_without_a_key_it_could_read(desk: Desk) -> None:
+    """The signer runs by itself; before the desk starts, the key is nowhere to be found."""
+    config = desk.config_file.read_text()
+    desk.config_file.write_text(config + "\n[signer]\nstart = false\n")
+    signer = subprocess.Popen([*RINGI, "signer", "--config", str(desk.config_file)], stderr=subprocess.PIPE)
+    try:
+        assert signer.stderr is not None
+        assert b"signer ready" in signer.stderr.readline()
+        (desk.directory / "ca").rename(desk.directory / "elsewhere")
+        deliver(desk, application(desk, "test1.example.ac.jp"))
+        desk.once()
+        desk.officer.reply_signed(desk.officer.mailbox.wait_for("承認のお願い"), "承認")
+        _wait_for_mail(desk)
+        assert desk.once()["certificates"] == 1
+        assert list(desk.states().values()) == [["issued"]]
+    finally:
+        signer.terminate()
+        assert signer.wait(20) == 0
+        signer.stderr.close()  # type: ignore[union-attr]
 
 
 def test_an_unreachable_smtp_server_delays_and_loses_nothing(desk: Desk) -> None:
@@ -133,7 +183,7 @@ def test_a_reload_that_the_world_hinders_is_tried_again(desk: Desk) -> None:
         "import bot.authority as a, bot.schedule as s\nwhole, calls = a.Authority.reload, []\n"
         "def hindered(self):\n"
         "    calls.append(1)\n"
-        "    if len(calls) == 1:\n        raise s.GpgFault('planted', temporary=True)\n"
+        "    if len(calls) == 1:\n        raise s.VerifierFault('planted', temporary=True)\n"
         "    print('reloaded', whole(self))\n"
         "    return True\n"
         "a.Authority.reload = hindered\n"

@@ -98,8 +98,7 @@ def test_the_attached_tsv_comes_back_signed(desk: Desk, tmp_path: Path, need: Ca
             "旧証明書の失効",
             "置き換えを確認しました。\n",
             {name: attachments_of(notice)[name]},
-            gpg_home=officer.gpg_home,
-            fingerprint=officer.fingerprint,
+            seal=officer.seal,
         )
         officer.mailbox.send(mail, BOT)
         desk.applicant.mailbox.wait_for("サーバ証明書失効完了通知")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.rules.approval import read_decision
+from handlers.rules.approval import own_lines, read_decision
 from handlers.rules.reasons import Reason
 from store.states import Verb
 
@@ -69,6 +69,39 @@ def test_AP2_outlook_quotes_without_marks_and_nothing_below_counts() -> None:
     assert reading.decision is not None
     assert reading.decision.verb is Verb.APPROVE
     assert reading.codes == (PLAIN,)
+
+
+OLD_HEADS = {
+    "outlook": "From: 田中 <tanaka@example.ac.jp>\nSent: Sunday, November 22, 2026 10:15 AM\nTo: Ringi\n",
+    "outlook, ja": "差出人: 田中\n送信日時: 2026年11月22日\n宛先: Ringi\n件名: RE: 承認のお願い\n",
+    "outlook, wide": "差出人： 田中\n送信日時： 2026年11月22日\n",
+    "outlook, blank lines": "差出人: 田中\n\n送信日時: 2026年11月22日\n\n",
+    "outlook on a mac": "From: 田中\nDate: Sunday, 22 November 2026\n",
+    "bold once": "*From:* 田中\n*Sent:* Sunday\n",
+    "gmail, forwarded": "---------- Forwarded message ---------\nFrom: 田中\nDate: Sun\n",
+    "ja, other": "送信者: 田中\n日時: 11/22\n",
+    "notes": "送信元: 田中\n件名: RE\n",
+    "apple mail, ja": "開始:\n\n差出人: 田中\n件名: RE\n日付: 2026年11月22日\n",
+    "thunderbird, forwarded": "-------- Forwarded Message --------\nSubject: Re\nDate: Sun\nFrom: 田中\nTo: Ringi\n",
+}
+
+
+@pytest.mark.parametrize("head", OLD_HEADS.values(), ids=OLD_HEADS)
+def test_AP2_a_colleagues_decision_quoted_without_marks_is_not_the_readers(head: str) -> None:
+    assert read_decision(f"反対です。\n\n{head}\n承認\n\n{QUOTE}").fault is Reason.NO_DECISION
+    # nor does it spoil the reader's own
+    reading = read_decision(f"承認します\n\n{head}\n却下: 違います\n\n{QUOTE}")
+    assert reading.decision is not None
+    assert (reading.decision.verb, reading.codes) == (Verb.APPROVE, (PLAIN,))
+
+
+def test_a_line_that_only_names_a_sender_begins_no_quote() -> None:
+    for text in (
+        f"差出人: 田中\n承認\n{QUOTED}",
+        f"宛先: 鈴木\n件名: 承認の件\n承認\n{QUOTED}",
+        f"From: here\n\nAPPROVE\n{QUOTED}",
+    ):
+        assert read_decision(text).decision is not None
 
 
 @pytest.mark.parametrize("text", [QUOTE, QUOTED, ATTRIBUTION + QUOTED, "了解です\n" + QUOTED, ""])
@@ -159,3 +192,13 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_near_misses_can_be_read(text: str) -> None:
     reading = read_decision(text)
     assert (reading.decision is None) == (reading.fault is not None)
+
+
+def test_DOS1_a_line_that_is_too_long_to_be_a_decision_is_none() -> None:
+    """Folding a run of combining marks takes square time: 130,000 of them some minutes."""
+    assert own_lines("a" + "\u0301\u0323" * 65_000 + "\n承認") == ("承認",)
+    # cut to its first words it would be one
+    assert read_decision("承認" + " " * 2000 + "しません").fault is Reason.NO_DECISION
+    assert read_decision("却下: " + "あ" * 900).decision is not None
+    # a quote that goes on and on stays a quote, and a marker ends the text all the same
+    assert read_decision("> " + "x" * 3000 + "\n承認").decision is not None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers.rules.row_errors import MOST_ERRORS_A_ROW
 from handlers.rules.tsv import (
     MOST_BYTES,
     Row,
@@ -243,3 +244,8 @@ def test_no_bytes_make_reading_raise_and_every_row_comes_again_from_its_raw_line
     assert [read_row(row.seq, row.raw, file.encoding) for row in file.rows] == list(file.rows)
     assert all(row.raw in data for row in file.rows)
     guess_kind(file.rows)
+
+
+def test_DOS1_a_megabyte_of_quotes_is_not_a_megabyte_of_errors() -> None:
+    (row,) = read_tsv(b'"\t"' * 300_000, "a.tsv", max_rows=99).rows
+    assert len(row.errors) == MOST_ERRORS_A_ROW

@@ -5,6 +5,7 @@ imported fixtures would start one set of servers for each importing module.
 """
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.dovecot import Dovecot, start_dovecot
+from bot.bench.servers.dovecot import Dovecot, start_dovecot
+from bot.bench.servers.tls import Tls, make_tls
+from tests.required import do_without
 from tests.servers.people import USERS
 from tests.servers.postfix import MailServers, Postfix, start_postfix
-from tests.servers.tls import Tls, make_tls
+from tests.servers.postgresql import PostgreSQL, start_postgresql
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +44,7 @@ def _dovecot_process(
     program = need("dovecot")
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     if not version.startswith("2.3."):
-        _do_without(
+        do_without(
             "dovecot", f"these tests write Dovecot 2.3 configuration, and this is {version.split()[0]}"
         )
     server = start_dovecot(server_directory / "d", dict(USERS), server_tls, program=program)
@@ -55,10 +58,26 @@ def _postfix_process(
 ) -> Iterator[Postfix]:
     need("postfix")
     if os.geteuid() != 0:
-        _do_without("postfix", "Postfix must be started by root")
+        do_without("postfix", "Postfix must be started by root")
     server = start_postfix(server_directory / "p", list(USERS), _dovecot_process, server_tls)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql(need: Callable[[str], str], server_directory: Path) -> Iterator[PostgreSQL]:
+    """A running PostgreSQL; who asks for it makes a database of its own."""
+    server = start_postgresql(server_directory / "pg", need("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
+    """An empty database."""
+    name = f"ringi_{secrets.token_hex(4)}"
+    yield postgresql.make_database(name)
+    postgresql.drop_database(name)
 
 
 @pytest.fixture
@@ -72,10 +91,3 @@ def dovecot(_dovecot_process: Dovecot) -> Dovecot:
 def mail_servers(dovecot: Dovecot, _postfix_process: Postfix) -> MailServers:
     """Dovecot and Postfix with the five users and nothing in their folders."""
     return MailServers(dovecot, _postfix_process)
-
-
-def _do_without(program: str, reason: str) -> None:
-    required = os.environ.get("RINGI_REQUIRE", "")
-    if required == "all" or program in required.split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)

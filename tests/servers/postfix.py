@@ -6,10 +6,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.bench.servers.dovecot import Dovecot
+from bot.bench.servers.running import Running, free_ports, with_new_ports
+from bot.bench.servers.tls import Tls
 from bot.config import Smtp
-from tests.servers.dovecot import Dovecot
-from tests.servers.running import Running, free_ports, with_new_ports
-from tests.servers.tls import Tls
 
 # known to Postfix but not to Dovecot: taken at RCPT, then returned by a real delivery report
 GHOST = "ghost@example.ac.jp"

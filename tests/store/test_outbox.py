@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from store import outbox
+from store.leases import Holder
 from store.states import OutboxState
 from store.tables import Base, Outgoing
 from store.transaction import open_store, writing
@@ -16,6 +17,7 @@ from store.transaction import open_store, writing
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+ME = Holder("host 1 1", lambda _: False, lambda _: False)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def _queue(session: Session, name: str = "1", now: datetime = NOW) -> Outgoing:
 
 def _fail(session: Session, id: int, now: datetime, times: int) -> Outgoing:
     for _ in range(times):
-        assert outbox.begin(session, id, now)
+        assert outbox.begin(session, id, now, ME)
         outgoing = outbox.mark_retry(session, id, now, "450 later", 0.0)
         now = outgoing.due_at
     return outgoing
@@ -55,10 +57,10 @@ def _fail(session: Session, id: int, now: datetime, times: int) -> Outgoing:
 def test_a_mail_queued_by_a_clock_that_ran_ahead_goes_out_once_the_clock_is_right(session: Session) -> None:
     queued = _queue(session, now=NOW + 365 * DAY)
     assert [mail.id for mail in outbox.due(session, NOW, 10)] == [queued.id]
-    assert outbox.begin(session, queued.id, NOW)
+    assert outbox.begin(session, queued.id, NOW, ME)
     retried = outbox.mark_retry(session, queued.id, NOW, "450 later", 0.999)
     assert outbox.due(session, NOW, 10) == []
-    assert outbox.begin(session, retried.id, NOW) is None
+    assert outbox.begin(session, retried.id, NOW, ME) is None
 
 
 def test_a_queued_mail_is_due_at_once_with_the_bytes_it_was_frozen_with(session: Session) -> None:
@@ -80,33 +82,33 @@ def test_the_longest_due_goes_first_and_the_limit_holds(session: Session) -> Non
 
 def test_only_one_of_two_processes_begins_a_mail(session: Session) -> None:
     queued = _queue(session)
-    begun = outbox.begin(session, queued.id, NOW)
+    begun = outbox.begin(session, queued.id, NOW, ME)
     assert begun is not None
     assert begun.state is OutboxState.SENDING
     assert begun.attempts == 1
-    assert outbox.begin(session, queued.id, NOW) is None
+    assert outbox.begin(session, queued.id, NOW, ME) is None
     assert outbox.due(session, NOW, 10) == []
 
 
 def test_a_mail_that_is_not_due_does_not_begin(session: Session) -> None:
     queued = _queue(session)
     outbox.postpone(session, [queued.id], NOW + MINUTE, "down")
-    assert outbox.begin(session, queued.id, NOW) is None
-    assert outbox.begin(session, 4711, NOW) is None
+    assert outbox.begin(session, queued.id, NOW, ME) is None
+    assert outbox.begin(session, 4711, NOW, ME) is None
 
 
 def test_a_sent_mail_is_never_due_again(session: Session) -> None:
     queued = _queue(session)
-    outbox.begin(session, queued.id, NOW)
+    outbox.begin(session, queued.id, NOW, ME)
     sent = outbox.mark_sent(session, queued.id, NOW)
     assert (sent.state, sent.sent_at, sent.error) == (OutboxState.SENT, NOW, None)
     assert outbox.due(session, NOW + 9 * DAY, 10) == []
-    assert outbox.begin(session, queued.id, NOW + 9 * DAY) is None
+    assert outbox.begin(session, queued.id, NOW + 9 * DAY, ME) is None
 
 
 def test_a_refused_mail_is_never_due_again_and_keeps_the_reason(session: Session) -> None:
     queued = _queue(session)
-    outbox.begin(session, queued.id, NOW)
+    outbox.begin(session, queued.id, NOW, ME)
     assert outbox.mark_failed(session, queued.id, NOW, "550 who?").error == "550 who?"
     assert outbox.due(session, NOW + 9 * DAY, 10) == []
 
@@ -114,7 +116,7 @@ def test_a_refused_mail_is_never_due_again_and_keeps_the_reason(session: Session
 def test_the_pauses_double_up_to_an_hour(session: Session) -> None:
     queued, now, pauses = _queue(session), NOW, []
     for _ in range(9):
-        assert outbox.begin(session, queued.id, now)
+        assert outbox.begin(session, queued.id, now, ME)
         due_at = outbox.mark_retry(session, queued.id, now, "450 later", 0.0).due_at
         pauses.append((due_at - now) // MINUTE)
         now = due_at
@@ -123,7 +125,7 @@ def test_the_pauses_double_up_to_an_hour(session: Session) -> None:
 
 def test_jitter_lengthens_a_pause_by_up_to_a_half(session: Session) -> None:
     queued = _queue(session)
-    outbox.begin(session, queued.id, NOW)
+    outbox.begin(session, queued.id, NOW, ME)
     assert outbox.mark_unknown(session, queued.id, NOW, "lost", 0.999).due_at - NOW == timedelta(
         seconds=89.97
     )
@@ -134,9 +136,9 @@ def test_a_mail_is_given_up_after_five_days(session: Session, mark) -> None:  # 
     queued = _queue(session)
     _fail(session, queued.id, NOW, 6)
     almost, over = NOW + 5 * DAY - MINUTE, NOW + 5 * DAY
-    outbox.begin(session, queued.id, almost)
+    outbox.begin(session, queued.id, almost, ME)
     assert mark(session, queued.id, almost, "450 later", 0.0).state is not OutboxState.FAILED
-    outbox.begin(session, queued.id, over + DAY)
+    outbox.begin(session, queued.id, over + DAY, ME)
     failed = mark(session, queued.id, over + DAY, "450 later", 0.0)
     assert failed.state is OutboxState.FAILED
     assert "given up after 8 attempts" in (failed.error or "")
@@ -151,9 +153,9 @@ def test_a_mail_that_waited_for_a_long_outage_gets_its_attempts_afterwards(sessi
 
 def test_postponing_counts_as_no_attempt_and_keeps_the_state(session: Session) -> None:
     first, second, sent = _queue(session, "1"), _queue(session, "2"), _queue(session, "3")
-    outbox.begin(session, second.id, NOW)
+    outbox.begin(session, second.id, NOW, ME)
     outbox.mark_unknown(session, second.id, NOW, "lost", 0.0)
-    outbox.begin(session, sent.id, NOW)
+    outbox.begin(session, sent.id, NOW, ME)
     outbox.mark_sent(session, sent.id, NOW)
     outbox.postpone(session, [first.id, second.id, sent.id], NOW + 5 * MINUTE, "connection refused")
     assert (first.state, first.attempts, first.due_at) == (OutboxState.QUEUED, 0, NOW + 5 * MINUTE)
@@ -164,12 +166,12 @@ def test_postponing_counts_as_no_attempt_and_keeps_the_state(session: Session) -
 
 def test_what_a_crash_left_in_sending_is_unknown_and_due_at_once(session: Session) -> None:
     left, other = _queue(session, "1"), _queue(session, "2")
-    outbox.begin(session, left.id, NOW)
-    assert outbox.recover(session, NOW + MINUTE) == 1
+    outbox.begin(session, left.id, NOW, ME)
+    assert outbox.recover(session, NOW + MINUTE, ME) == 1
     assert left.state is OutboxState.UNKNOWN
     assert other.state is OutboxState.QUEUED
     assert {mail.id for mail in outbox.due(session, NOW + MINUTE, 10)} == {left.id, other.id}
-    assert outbox.recover(session, NOW + MINUTE) == 0
+    assert outbox.recover(session, NOW + MINUTE, ME) == 0
 
 
 def test_a_rolled_back_transaction_queues_nothing(engine: Engine) -> None:

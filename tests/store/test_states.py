@@ -39,7 +39,7 @@ def test_every_state_has_a_row_and_every_state_can_be_reached(states, table) -> 
     assert reached == set(states)
 
 
-def test_nothing_comes_back_but_a_hold() -> None:
+def test_nothing_comes_back_but_a_hold_and_what_a_voided_sheet_had_decided() -> None:
     back = {
         (before, after)
         for _, table in TABLES
@@ -49,6 +49,12 @@ def test_nothing_comes_back_but_a_hold() -> None:
     assert back == {
         (ApplicationState.OPEN, ApplicationState.HELD),
         (ApplicationState.HELD, ApplicationState.OPEN),
+        (ApplicationState.OPEN, ApplicationState.CLOSED),
+        (ApplicationState.CLOSED, ApplicationState.OPEN),
+        (ApplicationState.OPEN, ApplicationState.LAPSED),
+        (ApplicationState.LAPSED, ApplicationState.OPEN),
+        (EntryState.WAITING, EntryState.APPROVED),
+        (EntryState.APPROVED, EntryState.WAITING),
     }
 
 

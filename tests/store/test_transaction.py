@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+import store.transaction
 from store import meta
 from store.tables import Base, Lease, Meta
-from store.transaction import open_store, reading, upgrade, writing
+from store.transaction import newest_revision, open_store, reading, upgrade, writing
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -23,6 +25,19 @@ def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
     upgrade(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_revision_is_the_last_migration() -> None:
+    scripts = ScriptDirectory(str(Path(store.transaction.__file__).with_name("migrations")))
+    assert [newest_revision()] == scripts.get_heads()
+
+
+def test_a_store_that_is_the_newest_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_store(f"sqlite:///{tmp_path / 'ringi.db'}")
+    upgrade(engine)
+    monkeypatch.setattr(store.transaction, "_upgrade", lambda _: pytest.fail("it has nothing to do"))
+    upgrade(engine)
     engine.dispose()
 
 

@@ -20,6 +20,11 @@ def words_for(code: int, column: int | None) -> Words:
     return _WORDS.get((code, column)) or _WORDS[code, None]
 
 
+def coded_words() -> tuple[tuple[tuple[int, int | None], Words], ...]:
+    """The table: a code, the column that has its own words for it (None: all others), the words."""
+    return tuple(_WORDS.items())
+
+
 def codes_with_words() -> frozenset[int]:
     """Every code in the table."""
     return frozenset(code for code, _ in _WORDS)
@@ -30,4 +35,4 @@ def all_words() -> tuple[Words, ...]:
     return tuple(_WORDS.values())
 
 
-__all__ = ["Says", "Words", "all_words", "codes_with_words", "words_for"]
+__all__ = ["Says", "Words", "all_words", "coded_words", "codes_with_words", "words_for"]

@@ -59,6 +59,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("hash"),
     )
+    with op.batch_alter_table("journal", schema=None) as batch_op:
+        batch_op.create_index("ix_journal_event", ["event", "at"], unique=False)
+
     op.create_table(
         "leases",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -80,13 +83,17 @@ def upgrade() -> None:
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("signed", sa.Boolean(), nullable=False),
         sa.Column("filed", sa.String(length=32), nullable=False),
-        sa.Column("number", sa.String(length=32), nullable=True),
+        sa.Column("number", sa.String(length=96), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account", "folder", "uidvalidity", "uid"),
     )
     with op.batch_alter_table("mails", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mails_filed"), ["filed"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mails_handled_at"), ["handled_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_mails_raw_sha256"), ["raw_sha256"], unique=False)
+        batch_op.create_index("ix_mails_sender", ["sender", "handled_at"], unique=False)
 
     op.create_table(
         "meta",
@@ -100,7 +107,7 @@ def upgrade() -> None:
         sa.Column("recipient", sa.String(length=320), nullable=False),
         sa.Column("template", sa.String(length=64), nullable=False),
         sa.Column("message_id", sa.String(length=255), nullable=False),
-        sa.Column("number", sa.String(length=32), nullable=True),
+        sa.Column("number", sa.String(length=96), nullable=True),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -108,12 +115,16 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("counted", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("message_id"),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index("ix_outbox_due", ["state", "due_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_outbox_number"), ["number"], unique=False)
+        batch_op.create_index("ix_outbox_recipient", ["recipient", "queued_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_outbox_sent_at"), ["sent_at"], unique=False)
+        batch_op.create_index("ix_outbox_template", ["template", "queued_at"], unique=False)
 
     op.create_table(
         "whois_answers",
@@ -136,7 +147,9 @@ def upgrade() -> None:
         sa.Column("encoding", sa.String(length=16), nullable=False),
         sa.Column("sheet_sha256", sa.String(length=64), nullable=False),
         sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("policy", sa.String(length=32), nullable=True),
         sa.Column("sender", sa.String(length=320), nullable=False),
+        sa.Column("uploader", sa.String(length=32), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
         sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
@@ -158,6 +171,24 @@ def upgrade() -> None:
     with op.batch_alter_table("applications", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_applications_deadline"), ["deadline"], unique=False)
         batch_op.create_index(batch_op.f("ix_applications_institution"), ["institution"], unique=False)
+        batch_op.create_index(batch_op.f("ix_applications_state"), ["state"], unique=False)
+
+    op.create_table(
+        "batches",
+        sa.Column("number", sa.String(length=96), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("sheet_sha256", sa.String(length=64), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sheet_sha256"],
+            ["blobs.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("code"),
+    )
+    with op.batch_alter_table("batches", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_batches_institution"), ["institution"], unique=False)
 
     op.create_table(
         "file_urls",
@@ -190,6 +221,8 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("mail_sha256", sa.String(length=64), nullable=False),
         sa.Column("signed_sha256", sa.String(length=64), nullable=False),
+        sa.Column("status_sha256", sa.String(length=64), nullable=False),
+        sa.Column("materials", sa.Text(), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["mail_sha256"],
@@ -199,11 +232,17 @@ def upgrade() -> None:
             ["number"],
             ["applications.number"],
         ),
+        sa.ForeignKeyConstraint(
+            ["status_sha256"],
+            ["blobs.sha256"],
+        ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("signed_sha256"),
+        sa.UniqueConstraint("signed_sha256", "fingerprint", "number"),
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_decisions_decided_at"), ["decided_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_decisions_number"), ["number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_decisions_signed_sha256"), ["signed_sha256"], unique=False)
 
     op.create_table(
         "entries",
@@ -245,14 +284,26 @@ def upgrade() -> None:
     op.create_table(
         "refused_signatures",
         sa.Column("signed_sha256", sa.String(length=64), nullable=False),
-        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=True),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("refused_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["number"],
             ["applications.number"],
         ),
-        sa.PrimaryKeyConstraint("signed_sha256"),
+        sa.PrimaryKeyConstraint("signed_sha256", "fingerprint"),
+    )
+    op.create_table(
+        "void_sheets",
+        sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["number"],
+            ["applications.number"],
+        ),
+        sa.PrimaryKeyConstraint("code"),
     )
     op.create_table(
         "approvals",

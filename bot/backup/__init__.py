@@ -1,0 +1,1 @@
+"""One file with all that the desk remembers, and a desk made of it."""

@@ -1,0 +1,1 @@
+"""`ringi bench`: what the desk costs, beside something real, in one run."""

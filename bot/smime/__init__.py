@@ -1,0 +1,1 @@
+"""S/MIME: verifies what officers sign, keeps the revocation lists, signs our mails to them."""
