@@ -188,11 +188,13 @@ def _tell(connection: socket.socket, word: str) -> None:
 def _become(role: dict[str, Any]) -> int:
     """The program, from its first line to its end: the exit status."""
     import bot.signer.child
-    from bot import wiring
+    from bot import deliver, wiring
     from tests.faults.warm import forget_signals
 
     moment = datetime.fromisoformat(role["now"])
     wiring.utc_now = lambda: moment
+    # a sent mail's record waits a minute for its database; here what is full stays so until the round is over
+    deliver._SETTLE_SECONDS, deliver._SETTLE_PAUSE = 1.0, 0.2
     sys.argv = ["ringi", *role["arguments"]]
     sys.orig_argv = [sys.executable, "-m", "bot.cli", *role["arguments"]]
     bot.signer.child.subprocess = _Subprocess(role)  # type: ignore[attr-defined]
