@@ -42,7 +42,7 @@ def words_fault(
 ) -> Reason | None:
     """Whether the signed text speaks of this very sheet, with the word for its kind, and of rows that exist."""
     sheet = parse_sheet(inbox.blob(ctx.session, application.sheet_sha256))
-    if not reading.quoted_rows <= {(row.seq, row.digest[:16]) for row in sheet.rows}:
+    if not reading.quotes_only((row.seq, row.digest, row.name) for row in sheet.rows):
         return Reason.QUOTE_MISMATCH
     is_revocation = application.kind is Kind.REVOKE
     if decision.verb is Verb.APPROVE and decision.is_revocation != is_revocation:

@@ -246,21 +246,24 @@ read_text() {
 		gsub(/[ \t]+/, " ", line); sub(/^ /, "", line); sub(/ $/, "", line)
 		return line
 	}
-	function take(line,    own, plain, quoted) {
+	function take(line,    own, plain, i) {
 		own = ascii(line)
 		plain = own; sub(/^[ >|]+/, "", plain); joined = joined " " plain
 		if (own ~ /^\001\001+ Ringi( [^ ]+)? \001\001+$/) over = 1
 		own = toupper(own)
 		# the head of an old mail that is quoted without marks
 		other = "^[*]?(SENT|DATE|TO|CC|SUBJECT|REPLY-TO) ?:"
-		if (last ~ /^[*]?FROM ?:/ && own ~ other || last ~ other && own ~ /^[*]?FROM ?:/) over = 1
-		if (own != "") last = own
+		for (i = lines - 2; i <= lines && !over; i++)
+			if (i > 0 && (line_of[i] ~ /^[*]?FROM ?:/ && own ~ other || line_of[i] ~ other && own ~ /^[*]?FROM ?:/)) {
+				over = 1; said = said_at[i]
+			}
+		if (own != "") { lines++; line_of[lines] = own; said_at[lines] = said + 0 }
 		if (over || own ~ /^[>|]/) return
 		r = "[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*"
 		if (own ~ ("^APPROVE( REVOCATION)?( " r ")?( EXCEPT " r ")?( FAULTLESS-ONLY)?[.]?$") || \
 		    own ~ ("^(DECLINE|HOLD)( " r ")?( ?:.*|[.]?)$") || own ~ /^RESUME[.]?$/ || \
 		    own ~ /^APPLY( AND APPROVE)? (ISSUE|RENEW|REVOKE)( FAULTLESS-ONLY)?[.]?$/) {
-			sub(/[.]$/, "", own); print "LINE " own
+			sub(/[.]$/, "", own); decision[++said] = own
 		}
 	}
 	{ sub(/\r$/, "")
@@ -275,6 +278,7 @@ read_text() {
 		if (!soft) { take(pending); pending = "" }
 	  } else take($0) }
 	END { if (pending != "") take(pending)
+	  for (place = 1; place <= said; place++) print "LINE " decision[place]
 	  gsub(/ +/, " ", joined)
 	  while (match(joined, code)) {
 		left = RSTART > 1 ? substr(joined, RSTART - 1, 1) : ""; right = substr(joined, RSTART + RLENGTH, 1)

@@ -5,6 +5,8 @@ Only a line of the officer's own that equals one of the forms below counts; quot
 
 import re
 import unicodedata
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +20,8 @@ _OLD_SENDER = re.compile(r"^\*?(?:From|差出人|送信者|送信元) ?:", re.IG
 _OLD_HEADER = re.compile(
     r"^\*?(?:Sent|Date|To|Cc|Subject|Reply-To|送信日時|日時|日付|宛先|件名|返信先) ?:", re.IGNORECASE
 )
+# how far apart the two may stand: a program that breaks long lines breaks that of a long name and address too
+_HEAD_LINES = 3
 _ROWS = r"(?P<rows>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
 _EXCEPT = r"(?P<without>\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*)"
 _SELECTION = rf"(?: {_ROWS})?(?: (?:除く|EXCEPT) {_EXCEPT})?(?P<faultless> (?:有効分のみ|FAULTLESS-ONLY))?"
@@ -35,7 +39,9 @@ _FORMS = (
     (Verb.RESUME, False, re.compile(r"^(?:再開|RESUME)[。.]?$", _FLAGS)),
 )
 _CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:(?:-| |- )[0-9a-f]{8}){3}(?![0-9a-f-])")
-_QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b")
+# a line of a sheet's row, and what follows it: a long name may have been broken
+_QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b(?=((?: \S+){0,5}))")
+_QUOTED_NAME = re.compile(r" (CN=[\w*.-]+)(?![^\s<>()\[\],;|])", re.IGNORECASE)
 _QUOTE_PREFIX = re.compile(r"^[\s>|]+")
 _LONGEST_COMMENT = 500
 _LONGEST_LINE = 1000
@@ -66,16 +72,47 @@ class DecisionLine:
 
 
 @dataclass(frozen=True)
+class QuotedRow:
+    """A row line of our own form. `digest`: its first 16 hex digits; `following`: the few words after it."""
+
+    seq: int
+    digest: str
+    following: str
+
+    def is_line(self, seq: int, digest: str, name: str) -> bool:
+        """Whether it is the line of this row of a sheet: also its name, which is all of it that a person reads.
+
+        Where no name follows (cut off, made a link) the digest says enough; a name that was broken is joined again.
+        """
+        if (self.seq, self.digest) != (seq, digest[:16]):
+            return False
+        shown = _QUOTED_NAME.match(self.following)
+        if shown is None or shown[1].lower() == name.lower():
+            return True
+        is_begin = name.lower().startswith(shown[1].lower())
+        return is_begin and self.following.replace(" ", "").lower().startswith(name.lower())
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the signed text says. `codes`: the distinct sheet codes in it, 32 hex digits each.
 
-    `quoted_rows`: (seq, first 16 hex digits) of each row line of our own form. `decision` is None iff `fault` is set.
+    `decision` is None iff `fault` is set.
     """
 
     decision: DecisionLine | None
     fault: Reason | None
     codes: tuple[str, ...]
-    quoted_rows: frozenset[tuple[int, str]]
+    quoted_rows: frozenset[QuotedRow]
+
+    def quotes_only(self, rows: Iterable[tuple[int, str, str]]) -> bool:
+        """Whether every row line in it is one of these rows: (number, digest, name). Else the officer saw another
+        request."""
+        known = {(seq, digest[:16]): name for seq, digest, name in rows}
+        return all(
+            (name := known.get((row.seq, row.digest))) is not None and row.is_line(row.seq, row.digest, name)
+            for row in self.quoted_rows
+        )
 
 
 @lru_cache(maxsize=4)  # each handler asks anew, of one mail at a time
@@ -84,7 +121,7 @@ def read_decision(text: str) -> Reading:
     found = [decision for line in own_lines(text) if (decision := _parse_line(line))]
     whole = _join_without_quote_marks(text)
     codes = tuple(dict.fromkeys(re.sub("[- ]", "", code) for code in _CODE.findall(whole)))
-    rows = frozenset((int(seq), digest) for seq, digest in _QUOTED_ROW.findall(whole))
+    rows = frozenset(QuotedRow(int(seq), *rest) for seq, *rest in _QUOTED_ROW.findall(whole))
     decision, fault = None, None
     if not found:
         fault = Reason.NO_DECISION
@@ -101,21 +138,28 @@ def read_decision(text: str) -> Reading:
 def own_lines(text: str) -> tuple[str, ...]:
     """The lines the officer wrote: folded (NFKC) and trimmed, without quotes and anything from our marker line on, or
     from the head of another old mail. Lines that are too long to be a decision are left out."""
-    own = []
-    before = ""  # the last line that is not blank
+    own = list[str]()
+    recent = deque[tuple[str, int]](
+        maxlen=_HEAD_LINES
+    )  # lines that are not blank, each with the own ones before it
     for line in text.split("\n"):
         # folding sorts runs of combining marks in square time: so only of a piece that no run makes expensive
         folded = " ".join(unicodedata.normalize("NFKC", line[:_LONGEST_LINE]).split())
-        if _MARKER.match(folded) or _is_old_head(before, folded):
+        if _MARKER.match(folded):
             break
-        before = folded or before
+        heads = [count for before, count in recent if _is_old_head(before, folded)]
+        if heads:
+            del own[heads[0] :]  # a name of the sender's that was broken off is not the reader's word
+            break
+        if folded:
+            recent.append((folded, len(own)))
         if len(line) <= _LONGEST_LINE and not folded.startswith((">", "|")):
             own.append(folded)
     return tuple(own)
 
 
 def _is_old_head(line: str, following: str) -> bool:
-    """Whether two lines in a row are the sender and another header of an old mail, in whichever order."""
+    """Whether two lines are the sender and another header of an old mail, in whichever order."""
     pairs = ((line, following), (following, line))
     return any(_OLD_SENDER.match(one) and _OLD_HEADER.match(other) for one, other in pairs)
 

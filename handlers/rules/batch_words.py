@@ -20,7 +20,7 @@ def words_fault(reading: Reading, sheet: BatchSheet) -> Reason | None:
     line = reading.decision
     if line is None:
         return reading.fault or Reason.NO_DECISION
-    if not reading.quoted_rows <= {(row.index, row.digest[:16]) for row in sheet.rows}:
+    if not reading.quotes_only((row.index, row.digest, row.name) for row in sheet.rows):
         return Reason.QUOTE_MISMATCH
     if line.verb in (Verb.HOLD, Verb.RESUME):
         return Reason.HOLD_IN_BATCH

@@ -73,7 +73,7 @@ def _is_approval(line: DecisionLine, kind: Kind) -> bool:
 
 def _approved_in_sheet(case: Case, reading: Reading, line: DecisionLine) -> frozenset[int]:
     """Rows quoted or named that the sheet does not have: the officer saw another request."""
-    has_quoted = reading.quoted_rows <= {(row.seq, row.digest[:16]) for row in case.sheet.rows}
+    has_quoted = reading.quotes_only((row.seq, row.digest, row.name) for row in case.sheet.rows)
     if line.runs_backwards() or not has_quoted or not line.seqs_named() <= case.seqs:
         return frozenset()
     return frozenset(seq for seq in case.seqs if line.covers(seq))

@@ -200,6 +200,15 @@ def a_quoted_row_that_the_sheet_does_not_have(desk: HostileDesk) -> list[int]:
 
 
 @lie(Code.UNPROVEN)
+def a_quoted_row_under_another_name(desk: HostileDesk) -> list[int]:
+    """The officer read another name beside the digest of the row."""
+    papers = desk.papers()
+    shown = papers.sheet.rows[0].line().replace("CN=test1", "CN=harmless")
+    mail = desk.reply(papers, line=f"承認\r\n\r\n> {shown}")
+    return desk.issue(replace(papers, mails=(mail,)).evidence())
+
+
+@lie(Code.UNPROVEN)
 def an_approval_stripped_of_its_signature(desk: HostileDesk) -> list[int]:
     papers = desk.approved()
     raw = f"From: suzuki@example.ac.jp\r\nMIME-Version: 1.0\r\n\r\n承認\r\n> {papers.code}\r\n".encode()
@@ -671,6 +680,13 @@ def test_SIG1_junk_is_no_question(desk: HostileDesk, name: str) -> None:
 @truth
 def one_approval(desk: HostileDesk) -> list[int]:
     return desk.issue(desk.approved().evidence())
+
+
+@truth
+def one_approval_that_quotes_its_row(desk: HostileDesk) -> list[int]:
+    papers = desk.papers()
+    mail = desk.reply(papers, line=f"承認\r\n\r\n> {papers.sheet.rows[0].line()}")
+    return desk.issue(replace(papers, mails=(mail,)).evidence())
 
 
 @truth

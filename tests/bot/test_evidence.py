@@ -114,7 +114,12 @@ def test_replies_as_mail_programs_write_them_are_proven(
 
 @pytest.mark.parametrize("how", ["iso-2022-jp", "shift_jis", "utf-8 as it is", "flowed"])
 @pytest.mark.parametrize(
-    "head", ["差出人： 田中\n送信日時： 11月22日\n", "*Date:* Sunday\n\n*From:* 田中\n\n"]
+    "head",
+    [
+        "差出人： 田中\n送信日時： 11月22日\n",
+        "*Date:* Sunday\n\n*From:* 田中\n\n",
+        "差出人： 情報基盤センター\n却下: 田中\n<tanaka@example.ac.jp>\n送信日時： 11月22日\n",
+    ],
 )
 def test_AP2_a_colleagues_decision_quoted_without_marks_is_no_second_one(
     world: EvidenceWorld, suzuki: OpenPGPSigner, how: str, head: str

@@ -42,6 +42,17 @@ def _row_changed(f: Forge) -> bytes:
     return f.of_text(f.text().replace(line, "Row-2 " + "0" * 16 + " CN=evil.example.ac.jp"))
 
 
+def _name_changed(f: Forge) -> bytes:
+    """The digest is the sheet's own, which nobody compares by eye; the name that the officer read is another."""
+    line = next(line for line in f.request.text.split("\n") if line.startswith("Row-2 "))
+    return f.of_text(f.text().replace(line, line[: line.index("CN=")] + "CN=harmless.example.ac.jp"))
+
+
+def _name_shortened(f: Forge) -> bytes:
+    line = next(line for line in f.request.text.split("\n") if line.startswith("Row-2 "))
+    return f.of_text(f.text().replace(line, line.removesuffix(".example.ac.jp")))
+
+
 def _row_added(f: Forge) -> bytes:
     return f.of_text(f.text() + "> Row-4 0123456789abcdef CN=evil.example.ac.jp\n")
 
@@ -86,6 +97,8 @@ def _ap1() -> list[Attack]:
         ("another application's under these rows", _retargeted, Reason.QUOTE_MISMATCH, ()),
         ("a quoted row changed", _row_changed, Reason.QUOTE_MISMATCH, ()),
         ("a quoted row added", _row_added, Reason.QUOTE_MISMATCH, ()),
+        ("a quoted row's name changed", _name_changed, Reason.QUOTE_MISMATCH, ()),
+        ("a quoted row's name shortened", _name_shortened, Reason.QUOTE_MISMATCH, ()),
         ("two applications quoted", lambda f: f.of_text(f.text() + f.quote("second")), two, ()),
         ("two codes, one typed", lambda f: f.of_text(f.text(f"承認\n{f.court.request('second').code}")), two, ()),
         ("decided already", good, Reason.ALREADY_DECIDED, (_approve,)),
@@ -152,6 +165,9 @@ def _ap2() -> list[Attack]:
         ("a colleague's decision without marks", _colleague(wording.outlook, "ja")),
         ("a colleague's decision without marks, en", _colleague(wording.outlook_ruled, "en")),
         ("a colleague's decision without marks, spaced", _colleague(wording.outlook, "ja", wording.spaced)),
+        ("a colleague's decision below a broken sender", _colleague(wording.outlook_broken, "en")),
+        ("a colleague's decision below a broken sender, ja", _colleague(wording.outlook_broken, "ja")),
+        ("a sender's name that is a decision", _colleague(wording.outlook_named("承認"), "ja")),
         ("below our marker", _unmarked_answer),
         ("in the attribution", lambda f: f.of_text(f"On Sunday, 承認 <ringi@example.ac.jp> wrote:\n{f.quote()}")),
         ("in an attachment", _with_attachment),

@@ -97,6 +97,23 @@ def outlook_ruled(request: Request, language: Language) -> str:
     return outlook(request, language).replace("-----Original Message-----", "_" * 32)
 
 
+def outlook_broken(request: Request, language: Language) -> str:
+    """The same where the sender's line is too long for one: Outlook breaks at 76 columns."""
+    return outlook_named("<tanaka@example.ac.jp>")(request, language)
+
+
+def outlook_named(rest: str) -> Attribution:
+    """The sender's line is broken before `rest`."""
+
+    def head(request: Request, language: Language) -> str:
+        long = (
+            "情報基盤センター 証明書担当 " if language == "ja" else "Information Media Center, Certificates "
+        )
+        return outlook(request, language).replace(f"{BOT} <{BOT_ADDRESS}> ", f"{long * 2}\n{rest}")
+
+    return head
+
+
 def outlook_old(request: Request, language: Language) -> str:
     """Japanese Outlook of some years ago."""
     return outlook(request, "ja").replace("-----Original Message-----", "-----元のメッセージ-----")

@@ -21,6 +21,7 @@ QUOTE = f"""──── Ringi A-20261122-0007 ────
 Row-1 0123456789abcdef CN=test1.example.ac.jp
 コード: {CODE}
 """
+ROW = (1, "0123456789abcdef" * 4, "CN=test1.example.ac.jp")
 QUOTED = "".join(f"> {line}\n" for line in QUOTE.splitlines())
 ATTRIBUTION = "2026年11月22日(日) 18:00 Ringi <ringi@example.ac.jp>:\n"
 
@@ -56,7 +57,8 @@ def test_each_form_is_read_wherever_it_stands(line: str, verb: Verb, around: str
     assert reading.decision is not None
     assert reading.decision.verb is verb
     assert reading.codes == (PLAIN,)
-    assert reading.quoted_rows == {(1, "0123456789abcdef")}
+    assert {(row.seq, row.digest) for row in reading.quoted_rows} == {(1, "0123456789abcdef")}
+    assert reading.quotes_only([ROW])
 
 
 def test_AP2_outlook_quotes_without_marks_and_nothing_below_counts() -> None:
@@ -93,6 +95,63 @@ def test_AP2_a_colleagues_decision_quoted_without_marks_is_not_the_readers(head:
     reading = read_decision(f"承認します\n\n{head}\n却下: 違います\n\n{QUOTE}")
     assert reading.decision is not None
     assert (reading.decision.verb, reading.codes) == (Verb.APPROVE, (PLAIN,))
+
+
+BROKEN_HEADS = {
+    "one line more": "From: Kenji TANAKA (Information Media Center)\n<tanaka@example.ac.jp>\nSent: Sunday\n",
+    "two lines more": "差出人: 情報基盤センター\n証明書担当 田中\n<tanaka@example.ac.jp>\n送信日時: 11/22\n",
+    "the name is a decision": "差出人: 情報基盤センター\n承認\n<tanaka@example.ac.jp>\n送信日時: 11/22\n",
+    "the subject": "Subject: a long one about\ncertificates\nFrom: 田中\n",
+}
+
+
+@pytest.mark.parametrize("head", BROKEN_HEADS.values(), ids=BROKEN_HEADS)
+def test_AP2_a_program_that_breaks_the_sender_s_line_hides_no_colleague(head: str) -> None:
+    assert read_decision(f"反対です。\n\n{head}\n承認\n\n{QUOTE}").fault is Reason.NO_DECISION
+    reading = read_decision(f"承認します\n\n{head}\n却下: 違います\n\n{QUOTE}")
+    assert reading.decision is not None
+    assert reading.decision.verb is Verb.APPROVE
+
+
+def test_a_header_s_name_far_from_a_sender_begins_no_quote() -> None:
+    text = f"差出人: 田中\n確認しました。\n電話もしました。\n問題ありません。\n日時: 11/22\n承認\n{QUOTED}"
+    assert read_decision(text).decision is not None
+
+
+LINE = "Row-1 0123456789abcdef"
+OWN_ROWS = {
+    "whole": f"> {LINE} CN=test1.example.ac.jp",
+    "without its name": f"> {LINE}",
+    "broken before the name": f"> {LINE}\n> CN=test1.example.ac.jp",
+    "the name broken": f"> {LINE} CN=test1.exam\n> ple.ac.jp",
+    "the name broken, the rest without a mark": f"> {LINE} CN=test1.example.\nac.jp",
+    "a link made of it": f"> {LINE} CN=test1.example.ac.jp<http://test1.example.ac.jp>",
+    "a link in its place": f"> {LINE} CN=https://links.example.com/?url=test1.example.ac.jp",
+    "in capitals": f"> {LINE} CN=TEST1.example.ac.jp",
+}
+OTHER_ROWS = {
+    "another name": f"> {LINE} CN=test2.example.ac.jp",
+    "a longer name": f"> {LINE} CN=test1.example.ac.jp.example.com",
+    "a shorter name": f"> {LINE} CN=test1.example.ac",
+    "another name, a link": f"> {LINE} CN=test2.example.ac.jp<http://test1.example.ac.jp>",
+    "another name on the next line": f"> {LINE}\n> CN=test2.example.ac.jp",
+    "its own name after another": f"> {LINE} CN=test2.example.ac.jp CN=test1.example.ac.jp",
+    "twice, once another": f"> {LINE} CN=test1.example.ac.jp\n> {LINE} CN=test2.example.ac.jp",
+    "another digest": "> Row-1 0123456789abcdee CN=test1.example.ac.jp",
+    "another number": "> Row-2 0123456789abcdef CN=test1.example.ac.jp",
+}
+
+
+@pytest.mark.parametrize("line", OWN_ROWS.values(), ids=OWN_ROWS)
+def test_AP1_a_row_line_is_the_sheet_s_however_a_program_quotes_it(line: str) -> None:
+    reading = read_decision(f"承認\n{line}\n> コード: {CODE}\n")
+    assert reading.quoted_rows
+    assert reading.quotes_only([ROW])
+
+
+@pytest.mark.parametrize("line", OTHER_ROWS.values(), ids=OTHER_ROWS)
+def test_AP1_a_row_line_with_another_digest_number_or_name_is_another_row(line: str) -> None:
+    assert not read_decision(f"承認\n{line}\n> コード: {CODE}\n").quotes_only([ROW])
 
 
 def test_a_line_that_only_names_a_sender_begins_no_quote() -> None:

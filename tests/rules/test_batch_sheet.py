@@ -110,3 +110,5 @@ def test_AP2_a_quoted_row_must_be_the_batch_s() -> None:
     assert words_fault(read_decision(quoted), BATCH) is None
     # its application's own mail numbers the row otherwise
     assert words_fault(read_decision(quoted.replace("Row-2", "Row-1")), BATCH) is Reason.QUOTE_MISMATCH
+    renamed = quoted.replace(BATCH.rows[1].name, "CN=harmless.example.ac.jp")
+    assert words_fault(read_decision(renamed), BATCH) is Reason.QUOTE_MISMATCH
