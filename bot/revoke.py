@@ -34,6 +34,7 @@ from store.transaction import reading, writing
 
 log = structlog.get_logger()
 _APPLICATIONS_AT_ONCE = 20
+_FORGETS = "newest list lacks {}, which is revoked: its ledger does not know all, the list is not published"
 _Answer = Revoked | tuple[RowError, ...]
 
 
@@ -126,11 +127,21 @@ class Revoker:
                 # maybe this one's alone, as a stale list of one officer's CA: the others must not wait for it
                 log.error("signer", number=question.number, temporary=fault.temporary, error=str(fault))
         try:
-            return News(tuple(answers), self.signer.newest_list(known))
+            der = self.signer.newest_list(known)
+            if der and (forgotten := self._forgotten(x509.load_der_x509_crl(der))):
+                raise self.signer.doubt(_FORGETS.format(forgotten))
+            return News(tuple(answers), der)
         except CaFault as fault:
             log.error("crl", list=known, temporary=fault.temporary, error=str(fault))
             refused = tuple((entry, a) for entry, a in answers if isinstance(a, tuple))
             return News(refused, None)
+
+    def _forgotten(self, crl: x509.CertificateRevocationList) -> int | None:
+        """The serial of a certificate that we revoked, that still runs and that `crl` lacks; None: there is none."""
+        listed = {entry.serial_number for entry in crl}
+        with reading(self.engine) as session:
+            known = crls.revoked_certificates(session, self.signer.issuer, crl.last_update_utc)
+            return next((one.serial for one in known if one.serial not in listed), None)
 
     def _ask_one(self, question: Question) -> list[tuple[int, _Answer]]:
         if not question.rows:

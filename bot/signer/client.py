@@ -115,13 +115,16 @@ class SignerClient:
         """DER of the newest list, None if it is number `known`. Raises CaFault."""
         answer = self._ask(AskList(ledger=self._ledger(), known=known), RevocationList)
         if answer.number < known:
-            fault = CaFault(
-                f"the signer's newest list is number {answer.number}, ours {known}: its ledger is an old copy",
-                temporary=False,
+            raise self.doubt(
+                f"newest list is number {answer.number}, ours {known}: its ledger is an old copy"
             )
-            self.heard.fault = self.heard.fault or fault
-            raise fault
         return answer.der or None
+
+    def doubt(self, what: str) -> CaFault:
+        """The fault that the signer's answer is not one of a signer that knows all it did: the monitors hear of it."""
+        fault = CaFault(f"the signer's {what}", temporary=False)
+        self.heard.fault = self.heard.fault or fault
+        return fault
 
     def _ledger(self) -> str:
         # each time: an operator may accept another one while we run

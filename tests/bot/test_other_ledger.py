@@ -107,6 +107,32 @@ def test_a_revocation_and_a_list_wait_too(desk: RevocationDesk, other: Engine) -
     assert set(desk.revoked()) == {serial}
 
 
+def test_a_list_that_takes_back_a_revocation_is_refused_until_the_certificate_has_ended(
+    desk: RevocationDesk, other: Engine
+) -> None:
+    """An operator accepted the other ledger, and its numbers have come higher than ours."""
+    serial = desk.issue()
+    desk.ask(revoke_line(serial))
+    desk.round()
+    kept = desk.newest()
+    assert set(desk.revoked()) == {serial}
+    now, number = desk.world.now, kept[0] + 5
+    der = desk.ca.crl([], number=number, this_update=now, next_update=now + timedelta(days=7))
+    with writing(other) as session:
+        times = {"this_update": now, "next_update": now + timedelta(days=7)}
+        session.add(SignedList(number=number, issuer=desk.issuer, revocations=0, der=der, **times))
+    with writing(desk.world.engine) as session:
+        known_ledger.accept(session, id_of(other, secrets.token_bytes), "an operator", now)
+    desk.ledger = other
+    revoker = desk.revoker()
+    revoker.revoke_all(lambda: True)
+    assert (desk.newest(), set(desk.revoked())) == (kept, {serial})
+    assert f"lacks {serial}, which is revoked" in str(revoker.signer.heard.fault)
+    desk.world.now += timedelta(days=400)
+    desk.round()
+    assert desk.newest()[0] > number
+
+
 def test_a_signer_that_is_exchanged_under_a_running_desk_is_noticed(
     desk: RevocationDesk, other: Engine
 ) -> None:
