@@ -198,6 +198,7 @@ read_text() {
 		if (charset ~ /^(shift[_-]jis|sjis|x-sjis|cp932|ms932|windows-31j)$/) kind = "sjis"
 		if (charset ~ /^(euc-jp|eucjp|x-euc-jp)$/) kind = "euc"
 		if (charset ~ /^iso-2022-jp/) kind = "jis"
+		for (i = 1; i < 256; i++) wide[char[i]] = i < 128 ? 1 : (kind == "utf8" ? (i < 192 ? 0 : 2) : 1)
 		words = 0
 		table(kind == "utf8" ? "utf8" : "euc")
 		h = "[0-9a-f]"; h = h h h h h h h h; gap = "(-|- | )"
@@ -242,12 +243,26 @@ read_text() {
 	function ascii(line,    i) {
 		if (kind == "jis") line = from_jis(line)
 		if (kind == "sjis") line = from_sjis(line)
+		decoded = line
 		for (i = 1; i <= words; i++) if (index(line, before[i])) gsub(before[i], after[i], line)
 		gsub(/[ \t]+/, " ", line); sub(/^ /, "", line); sub(/ $/, "", line)
 		return line
 	}
-	function take(line,    own, plain, i) {
-		own = ascii(line)
+	# as wide as it stands, roughly
+	function columns(line,    i, n) {
+		n = 0
+		for (i = 1; i <= length(line); i++) n += wide[substr(line, i, 1)]
+		return n
+	}
+	# a program that breaks quoted lines leaves the rest of one without its mark
+	function is_broken_off(line,    room) {
+		if (above == "") return 0
+		gsub(kind == "utf8" ? "\343\200\200|\302\240" : "\241\241", " ", line)
+		room = above; sub(/[ \t]+$/, "", room); sub(/^[ \t]+/, "", line); sub(/[ \t].*/, "", line)
+		return line != "" && columns(room) + 1 + columns(line) > 64
+	}
+	function take(line,    own, plain, raw, quoted, i) {
+		own = ascii(line); raw = decoded
 		plain = own; sub(/^[ >|]+/, "", plain); joined = joined " " plain
 		if (own ~ /^\001\001+ Ringi( [^ ]+)? \001\001+$/) over = 1
 		own = toupper(own)
@@ -258,7 +273,9 @@ read_text() {
 				over = 1; said = said_at[i]
 			}
 		if (own != "") { lines++; line_of[lines] = own; said_at[lines] = said + 0 }
-		if (over || own ~ /^[>|]/) return
+		quoted = own ~ /^[>|]/ || is_broken_off(raw)
+		above = quoted ? raw : ""
+		if (over || quoted) return
 		r = "[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*"
 		if (own ~ ("^APPROVE( REVOCATION)?( " r ")?( EXCEPT " r ")?( FAULTLESS-ONLY)?[.]?$") || \
 		    own ~ ("^(DECLINE|HOLD)( " r ")?( ?:.*|[.]?)$") || own ~ /^RESUME[.]?$/ || \

@@ -43,6 +43,9 @@ _CODE = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?:(?:-| |- )[0-9a-f]{8}){3}(?![0-
 _QUOTED_ROW = re.compile(r"\bRow-(\d{1,5}) ([0-9a-f]{16})\b(?=((?: \S+){0,5}))")
 _QUOTED_NAME = re.compile(r" (CN=[\w*.-]+)(?![^\s<>()\[\],;|])", re.IGNORECASE)
 _QUOTE_PREFIX = re.compile(r"^[\s>|]+")
+# Columns. A mail program that breaks quoted lines, as some do at 65 and more, leaves the rest of one without its mark:
+# an applicant's words would stand alone there, and be the officer's.
+_BROKEN_FROM = 64
 _LONGEST_COMMENT = 500
 _LONGEST_LINE = 1000
 
@@ -136,9 +139,11 @@ def read_decision(text: str) -> Reading:
 
 @lru_cache(maxsize=4)
 def own_lines(text: str) -> tuple[str, ...]:
-    """The lines the officer wrote: folded (NFKC) and trimmed, without quotes and anything from our marker line on, or
-    from the head of another old mail. Lines that are too long to be a decision are left out."""
+    """The lines the officer wrote: folded (NFKC) and trimmed, without quotes, what a program may have broken off them,
+    and anything from our marker line on, or from the head of another old mail. Lines that are too long to be a
+    decision are left out."""
     own = list[str]()
+    above = ""  # the line right above, if it is quoted or the rest of such a one
     recent = deque[tuple[str, int]](
         maxlen=_HEAD_LINES
     )  # lines that are not blank, each with the own ones before it
@@ -153,9 +158,22 @@ def own_lines(text: str) -> tuple[str, ...]:
             break
         if folded:
             recent.append((folded, len(own)))
-        if len(line) <= _LONGEST_LINE and not folded.startswith((">", "|")):
+        is_quoted = folded.startswith((">", "|")) or _is_broken_off(above, line)
+        above = line if is_quoted else ""
+        if len(line) <= _LONGEST_LINE and not is_quoted:
             own.append(folded)
     return tuple(own)
+
+
+def _is_broken_off(above: str, line: str) -> bool:
+    """Whether the first word of `line` had no room in the quoted line `above`."""
+    words = line.split(maxsplit=1)
+    return bool(above and words) and _columns(above.rstrip()) + 1 + _columns(words[0]) > _BROKEN_FROM
+
+
+def _columns(text: str) -> int:
+    """Roughly: what is not ASCII stands two wide. verify.sh counts the same way."""
+    return len(text) + sum(character > "\x7f" for character in text)
 
 
 def _is_old_head(line: str, following: str) -> bool:

@@ -130,6 +130,17 @@ def test_AP2_a_colleagues_decision_quoted_without_marks_is_no_second_one(
     proves(world.evidence(world.serial_of(number)), "signed 'APPROVE'")
 
 
+@pytest.mark.parametrize("how", ["iso-2022-jp", "shift_jis", "utf-8, quoted", "flowed"])
+@pytest.mark.parametrize("above", ["x" * 62, "あ" * 31])
+def test_AP2_what_a_program_broke_off_a_quoted_line_is_no_second_decision(
+    world: EvidenceWorld, suzuki: OpenPGPSigner, how: str, above: str
+) -> None:
+    number = world.apply()
+    quote = f"> {above}\n　却下: 違います\n> コード: {world.code(number)}\n承認します\n"
+    world.approve(suzuki, number, f"拝受\n\n{quote}", **REPLIES[how])
+    proves(world.evidence(world.serial_of(number)), "signed 'APPROVE'")
+
+
 @pytest.mark.parametrize("opaque", [False, True])
 def test_an_approval_by_s_mime_is_proven(tmp_path: Path, need: Callable[[str], str], opaque: bool) -> None:
     need("openssl")

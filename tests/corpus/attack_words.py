@@ -144,6 +144,18 @@ def _colleague(
     return make
 
 
+def _broken(width: int, depth: int) -> Maker:
+    """The officer asks something; the program that quotes the request breaks its lines."""
+
+    def make(f: Forge) -> bytes:
+        quote = f.court.request("breaking").text
+        for _ in range(depth):
+            quote = marked(quote)
+        return f.of_text(f"お名前をお知らせください。\n\n{wording.broken(quote, width)}\n")
+
+    return make
+
+
 def _ap2() -> list[Attack]:
     none = Reason.NO_DECISION
     rows: list[tuple[str, Maker]] = [
@@ -168,6 +180,8 @@ def _ap2() -> list[Attack]:
         ("a colleague's decision below a broken sender", _colleague(wording.outlook_broken, "en")),
         ("a colleague's decision below a broken sender, ja", _colleague(wording.outlook_broken, "ja")),
         ("a sender's name that is a decision", _colleague(wording.outlook_named("承認"), "ja")),
+        *((f"an applicant's word broken off a quote at {width}, {depth} deep", _broken(width, depth))
+          for width, depth in ((73, 1), (72, 1), (70, 1), (74, 2), (72, 2), (75, 3), (73, 3))),
         ("below our marker", _unmarked_answer),
         ("in the attribution", lambda f: f.of_text(f"On Sunday, 承認 <ringi@example.ac.jp> wrote:\n{f.quote()}")),
         ("in an attachment", _with_attachment),

@@ -162,6 +162,8 @@ class Court:
         rows = [tsv_line(f"test{n}.example.ac.jp") for n in (1, 2, 3)]
         self._take("issue", *rows)
         self._take("second", tsv_line("second.example.ac.jp"))
+        # in our mail its line ends where a program that breaks a quote of it leaves the last word alone
+        self._take("breaking", tsv_line("breaking.example.ac.jp", c12="x" * 51 + " 承認"))
         self._take("own", tsv_line("own.example.ac.jp"), sender="kobayashi@example.ac.jp")
         self._take("contact", tsv_line("contact.example.ac.jp", c10="tanaka@example.ac.jp"))
         foreign = tsv_line("www.example.jp", c10="applicant@example.jp")

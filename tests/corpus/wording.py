@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bot.compose.lines import columns
 from tests.corpus.court import Request
 
 Language = str
@@ -95,6 +96,21 @@ def outlook(request: Request, language: Language) -> str:
 def outlook_ruled(request: Request, language: Language) -> str:
     """The same from HTML: a rule of underscores."""
     return outlook(request, language).replace("-----Original Message-----", "_" * 32)
+
+
+def broken(text: str, width: int, *, at_blanks: bool = True) -> str:
+    """As a program breaks lines that knows of no quotes: the rest of one loses its mark. `width`: columns."""
+    lines = []
+    for line in text.split("\n"):
+        while len(line) * 2 > width and columns(line) > width:
+            fitting = next(n for n in range(width, 0, -1) if columns(line[:n]) <= width)
+            cut = line.rfind(" ", 2, fitting + 1) if at_blanks else fitting
+            if cut <= 0:
+                break
+            lines.append(line[:cut])
+            line = line[cut:].lstrip(" ")
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def outlook_broken(request: Request, language: Language) -> str:

@@ -20,6 +20,7 @@ from handlers.rules.reasons import Reason
 from handlers.rules.self_help import read_wish
 from store.tables import Trouble
 from store.troubles import TroubleKind, is_acute
+from tests.corpus.wording import broken, marked
 from tests.letters import DESK, SAMPLES, spoil
 
 LETTERS = get_args(Letter)
@@ -67,6 +68,9 @@ _DECISION = re.compile(
 
 WRITER = Words(DESK)
 
+
+# what an officer answers
+_REQUESTS = ("officer.approval_request", "officer.batch", "officer.reminder")
 
 # answers and alarms differ by their code's own words, so one hostile word is enough for all of them
 _SHAPES = {"answer_approved", "answer_no_code", "answer_held", "answer_lapsed", "answer_lost"}
@@ -170,6 +174,20 @@ def test_AP2_no_mail_of_ours_decides_when_it_is_quoted_even_without_its_marker(w
             for line in quoted.splitlines():
                 folded = unicodedata.normalize("NFKC", line).strip()
                 assert not _DECISION.fullmatch(folded), line
+
+
+@pytest.mark.parametrize(("width", "at_blanks"), [(66, True), (72, True), (72, False)])
+def test_AP2_no_request_of_ours_decides_when_a_program_breaks_its_quote(width, at_blanks):
+    """Some break the lines that they quoted, at a blank or anywhere: the rest stands there without a mark."""
+    names = [name for name, letter in SAMPLES.items() if letter.template in _REQUESTS]
+    assert len(names) >= len(_REQUESTS)
+    for words in HOSTILE[-2:]:
+        for name in names:
+            body = WRITER.write(spoil(SAMPLES[name], words), "ja").body
+            quote = broken(marked(body), width, at_blanks=at_blanks)
+            assert quote != marked(body), name
+            assert read_decision(f"お名前は?\n\n{quote}").fault is Reason.NO_DECISION, quote
+            assert read_decision(f"承認\n\n{quote}").decision is not None, quote
 
 
 @pytest.mark.parametrize("words", HOSTILE)

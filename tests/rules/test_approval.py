@@ -154,6 +154,31 @@ def test_AP1_a_row_line_with_another_digest_number_or_name_is_another_row(line: 
     assert not read_decision(f"承認\n{line}\n> コード: {CODE}\n").quotes_only([ROW])
 
 
+LONG = "> 　ソフトウェア: " + "x" * 51  # 67 columns
+
+
+@pytest.mark.parametrize("rest", ["承認", "　承認します。", "却下: だめ", "APPROVE 1", "x\n承認"])
+@pytest.mark.parametrize("above", [LONG, f"> {LONG}", "> " + "あ" * 31, "| " + "é" * 40])
+def test_AP2_the_rest_of_a_quoted_line_that_a_program_broke_is_no_word_of_the_officer_s(
+    above: str, rest: str
+) -> None:
+    if rest.startswith("x"):
+        rest = rest.replace("x", "x" * 62)  # broken twice
+    quoted = f"{above}\n{rest}\n> コード: {CODE}\n"
+    assert read_decision(f"お名前は?\n\n{quoted}").fault is Reason.NO_DECISION
+    reading = read_decision(f"承認\n\n{quoted}")
+    assert reading.decision is not None
+    assert reading.decision.verb is Verb.APPROVE
+
+
+@pytest.mark.parametrize(
+    "above", [f"{LONG}\n", f"{LONG}\n\n", f"> コード: {CODE}", f"{LONG}\n>", f"{LONG}\n> y", LONG[2:]]
+)
+def test_a_decision_below_a_quote_is_the_officer_s(above: str) -> None:
+    reading = read_decision(f"{QUOTED}{above}\n承認\n")
+    assert reading.decision is not None
+
+
 def test_a_line_that_only_names_a_sender_begins_no_quote() -> None:
     for text in (
         f"差出人: 田中\n承認\n{QUOTED}",
@@ -260,4 +285,4 @@ def test_DOS1_a_line_that_is_too_long_to_be_a_decision_is_none() -> None:
     assert read_decision("承認" + " " * 2000 + "しません").fault is Reason.NO_DECISION
     assert read_decision("却下: " + "あ" * 900).decision is not None
     # a quote that goes on and on stays a quote, and a marker ends the text all the same
-    assert read_decision("> " + "x" * 3000 + "\n承認").decision is not None
+    assert read_decision("> " + "x" * 3000 + "\n\n承認").decision is not None
