@@ -17,7 +17,7 @@ from store.tables import Trouble
 from store.troubles import TroubleKind
 
 # these come and go, and mostly mend themselves: told after `Desk.down_minutes`
-_MAY_PASS = (TroubleKind.IMAP, TroubleKind.SMTP, TroubleKind.SIGNER)
+_MAY_PASS = (TroubleKind.IMAP, TroubleKind.SMTP, TroubleKind.SIGNER, TroubleKind.OPENPGP)
 _LONGEST_ABOUT = 255
 
 

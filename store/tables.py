@@ -59,6 +59,7 @@ def _word(cls: type[Any]) -> "TypeDecorator[Any]":
 
 
 _UNFETCHED = text("downloaded_at IS NULL")
+_REVOKED = text("revoked_at IS NOT NULL")
 
 
 class Base(DeclarativeBase):
@@ -283,7 +284,7 @@ class Certificate(Base):
     replaces_id: Mapped[int | None] = mapped_column(
         ForeignKey("certificates.id"), index=True
     )  # renewal: the old one
-    revoked_at: Mapped[datetime | None] = mapped_column(index=True)  # set when the CRL that says so is stored
+    revoked_at: Mapped[datetime | None]  # set when the CRL that says so is stored
     revocation_reason: Mapped[int | None]
     entry: Mapped[Entry] = relationship()
     replaces: Mapped["Certificate | None"] = relationship(remote_side=id)
@@ -296,6 +297,14 @@ class Certificate(Base):
             "not_after",
             sqlite_where=_UNFETCHED,
             postgresql_where=_UNFETCHED,
+        ),
+        # what a list must say, without those that ended
+        Index(
+            "ix_certificates_revoked",
+            "issuer",
+            "not_after",
+            sqlite_where=_REVOKED,
+            postgresql_where=_REVOKED,
         ),
     )
 

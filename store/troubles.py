@@ -21,6 +21,7 @@ class TroubleKind(StrEnum):
     LEDGER = "ledger"  # a machine: its signer works on another ledger than the store's
     CRL = "crl"  # our own revocation list ends soon, or has ended
     CRL_OFFICERS = "crl_officers"  # a source: the list of an officers' CA is missing, or ends soon
+    OPENPGP = "openpgp"  # gpg: no OpenPGP signature can be verified or made
     OWN_KEY = "own_key"  # a key or certificate of the bot or of the CA: it ends soon
     NO_OFFICER = "no_officer"  # an institution: too few officers can sign
 
@@ -34,6 +35,7 @@ _ACUTE = {
     TroubleKind.SIGNER,
     TroubleKind.LEDGER,
     TroubleKind.CRL,
+    TroubleKind.OPENPGP,
 }
 ENDED = 4  # the last stage of what comes to its end
 

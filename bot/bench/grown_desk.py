@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, insert, select
 
 from bot.bench.data import DOMAIN, ec_rows, tsv
 from bot.bench.desk import BOT, OFFICER, BenchDesk, make_desk
@@ -22,10 +22,17 @@ from bot.demo.replies import plain_mail, signed_mail
 from bot.register import load_register
 from bot.schedule import Service
 from bot.wiring import Office, utc_now
+from store.signer_ledger import GivenSerial, LedgerBase, RevokedRow, SignedRow, open_ledger
 from store.states import Kind
-from store.transaction import open_store, upgrade
+from store.tables import Certificate, Entry
+from store.transaction import open_store, reading, upgrade, writing
 
 _STEPS_AT_ONCE = 50  # of SQLite's machine, after which we are told
+_REVOKED = (
+    select(Certificate, Entry.public_key_sha256)
+    .join(Certificate.entry)
+    .where(Certificate.revoked_at.is_not(None))
+)
 _seeds = count(1000)
 
 
@@ -85,12 +92,54 @@ def open_grown_desk(place: Path, certificates: int) -> Iterator[GrownDesk]:
     desk = make_desk(place, more=SIGNER_APART)
     engine = open_store(desk.config.store.url)
     upgrade(engine)
-    fill(engine, _past(desk, certificates))
+    past = _past(desk, certificates)
+    fill(engine, past)
+    _tell_signer(desk, engine, past)
     engine.dispose()
     with open_bench_office(desk) as at_work:
         grown = GrownDesk(certificates, at_work)
         _count_steps(grown.engine, grown._steps)
         yield grown
+
+
+def _tell_signer(desk: BenchDesk, engine: Engine, past: Past) -> None:
+    """Its ledger knows what was revoked: a list that lacks one of them would be refused."""
+    rows: dict[type[LedgerBase], list[dict[str, object]]] = {GivenSerial: [], SignedRow: [], RevokedRow: []}
+    with reading(engine) as session:
+        for one, key in session.execute(_REVOKED):
+            sheet = {"sheet_sha256": key, "seq": 1}
+            rows[GivenSerial].append({"serial": one.serial, "given_at": one.not_before})
+            rows[SignedRow].append(
+                {
+                    **sheet,
+                    "serial": one.serial,
+                    "issuer": past.issuer,
+                    "public_key_sha256": key,
+                    "institution": past.institution,
+                    "kind": Kind.ISSUE.value,
+                    "raw_line": b"",
+                    "encoding": "ascii",
+                    "subject_dn": "",
+                    "cn": "",
+                    "not_before": one.not_before,
+                    "not_after": one.not_after,
+                    "der": one.der,
+                }
+            )
+            rows[RevokedRow].append(
+                {
+                    **sheet,
+                    "serial": one.serial,
+                    "reason": one.revocation_reason,
+                    "revoked_at": one.revoked_at,
+                }
+            )
+    ledger = open_ledger(desk.config.signer.ledger)
+    with writing(ledger) as session:
+        for table, lines in rows.items():
+            if lines:
+                session.execute(insert(table), lines)
+    ledger.dispose()
 
 
 def _past(desk: BenchDesk, certificates: int) -> Past:

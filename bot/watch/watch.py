@@ -121,12 +121,13 @@ class Watch:
         yield look_at_crl(ctx.session, self._round_began or ctx.now)
         yield look_at_officers(ctx)
         if self._keys_looked_at is None or not (timedelta(0) <= ctx.now - self._keys_looked_at < _KEYS_EACH):
-            self._keys_looked_at = ctx.now
             try:
                 yield look_at_own_keys(self._own_keys, ctx.now)
+                yield Look(TroubleKind.OPENPGP)
+                self._keys_looked_at = ctx.now
             except GpgFault as fault:
-                # it can't be looked at; that it can't sign either, the first mail finds out
-                log.error("own keys", error=str(fault))
+                # asked again in the next round: its end is to be told as soon as it has come
+                yield Look(TroubleKind.OPENPGP, (Seen("gpg", str(fault), is_sure=not fault.temporary),))
 
     def _look_at_signer(self) -> Iterator[Look]:
         """Each machine may have a signer of its own: which ledger it works on, only this machine can tell."""

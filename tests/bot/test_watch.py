@@ -15,6 +15,7 @@ from cryptography import x509
 
 from bot.ca.protocol import CaFault
 from bot.compose.mail import Composer
+from bot.openpgp.call import GpgFault
 from bot.post import Post
 from bot.signer.client import ForeignLedger, Heard
 from bot.smime.fetch import EndingList
@@ -203,6 +204,23 @@ def test_keys_of_ours_are_told_30_14_and_7_days_before_their_end_and_at_it(room:
     assert told == {30: ["trouble"], 14: ["trouble"], 7: ["trouble"], 0: ["trouble"]}
     ends[0] = room.world.now + 365 * DAY
     assert [room.round(DAY), room.round(DAY)] == [["recovered"], []]
+
+
+def test_a_gpg_that_cannot_be_used_is_told_and_that_it_can_again(room: Room) -> None:
+    fault: GpgFault | None = GpgFault("openpgp.home: not ours to read", temporary=False)
+
+    def ends() -> None:
+        if fault:
+            raise fault
+
+    room.keys = (OwnKey("OpenPGP key of the bot", ends),)
+    assert room.round() == ["trouble"]
+    assert room.round() == []
+    fault = None
+    assert room.round() == ["recovered"]
+    fault = GpgFault("no time left", temporary=True)
+    assert room.round() == []
+    assert room.round(20 * MINUTE) == ["trouble"]
 
 
 def test_a_certificate_ends_when_it_says(room: Room, tmp_path: Path) -> None:

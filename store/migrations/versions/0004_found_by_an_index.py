@@ -26,6 +26,15 @@ def upgrade() -> None:
         sqlite_where=unfetched,
         postgresql_where=unfetched,
     )
+    op.drop_index("ix_certificates_revoked_at", "certificates")
+    revoked = sa.text("revoked_at IS NOT NULL")
+    op.create_index(
+        "ix_certificates_revoked",
+        "certificates",
+        ["issuer", "not_after"],
+        sqlite_where=revoked,
+        postgresql_where=revoked,
+    )
     op.create_table(
         "other_names",
         sa.Column("name", sa.String(length=253), nullable=False),
