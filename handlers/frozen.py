@@ -130,12 +130,14 @@ def open_frozen(ctx: Context, application: Application) -> Frozen | None:
 
 
 def is_as_intended(certificate: Certificate, signed: x509.Certificate | None) -> bool:
-    """Whether an intent is still what was committed: nothing came of it yet, it renews what its row names, and what was
-    signed bears its serial and its dates. Which serial and dates those must be, the signer's ledger knows."""
+    """Whether an intent is still what was committed: nothing came of it yet, it is of the institution that applied and
+    renews what its row names, and what was signed bears its serial and its dates. Which serial and dates those must be,
+    the signer's ledger knows."""
     replaced = certificate.replaces.serial if certificate.replaces else None
     times = (certificate.issued_at, certificate.downloaded_at, certificate.revoked_at)
     is_open = not any(times) and certificate.revocation_reason is None
-    if replaced != certificate.entry.old_serial or not is_open:
+    owner = certificate.entry.application.institution
+    if replaced != certificate.entry.old_serial or certificate.institution != owner or not is_open:
         return False
     if signed is None:
         return True

@@ -79,7 +79,7 @@ def plan(
     wanted = [e for e in good if e.seq not in bad and e.seq not in weighed.waiting]
     if (weighed.waiting and stops_all) or len(wanted) > len(issuer.reserved):
         return []
-    _intend(ctx, {entry: good[entry] for entry in wanted}, issuer)
+    _intend(ctx, application, {entry: good[entry] for entry in wanted}, issuer)
     failed = fail(ctx, application, [e for e in entries if e.seq in bad], bad) if bad else []
     return [*weighed.alarms, *failed]
 
@@ -108,7 +108,9 @@ def _judge(
     return judged
 
 
-def _intend(ctx: Context, wanted: Mapping[Entry, ServerRequest], issuer: Issuer) -> None:
+def _intend(
+    ctx: Context, application: Application, wanted: Mapping[Entry, ServerRequest], issuer: Issuer
+) -> None:
     old = certificates.by_serials(ctx.session, {e.old_serial for e in wanted if e.old_serial})
     reserved = [issuer.reserved.pop(0) for _ in wanted]
     intents = [
@@ -121,7 +123,7 @@ def _intend(ctx: Context, wanted: Mapping[Entry, ServerRequest], issuer: Issuer)
         )
         for (entry, request), given in zip(wanted.items(), reserved, strict=True)
     ]
-    certificates.intend_all(ctx.session, issuer.id, intents)
+    certificates.intend_all(ctx.session, application.institution, issuer.id, intents)
     applications.move_entries(ctx.session, list(wanted), EntryState.APPROVED, EntryState.SIGNING)
     facts = [
         {

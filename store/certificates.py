@@ -28,7 +28,12 @@ def intend(
 ) -> Certificate:
     """Reserve a serial number for `entry`. A second one for the same entry is refused by the table."""
     certificate = Certificate(
-        entry_id=entry.id, issuer=issuer, serial=str(serial), not_before=not_before, not_after=not_after
+        entry_id=entry.id,
+        institution=entry.application.institution,
+        issuer=issuer,
+        serial=str(serial),
+        not_before=not_before,
+        not_after=not_after,
     )
     certificate.entry, certificate.replaces = entry, replaces
     session.add(certificate)
@@ -47,11 +52,12 @@ class Intent:
     replaces_id: int | None
 
 
-def intend_all(session: Session, issuer: str, intents: Sequence[Intent]) -> None:
-    """As `intend`, for many: one by one they would cost more than to sign them."""
+def intend_all(session: Session, institution: str, issuer: str, intents: Sequence[Intent]) -> None:
+    """As `intend`, for many of one institution: one by one they would cost more than to sign them."""
     rows = [
         {
             "entry_id": intent.entry_id,
+            "institution": institution,
             "issuer": issuer,
             "serial": str(intent.serial),
             "not_before": intent.not_before,

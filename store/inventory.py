@@ -156,7 +156,9 @@ def open_applications(session: Session, institution: str, now: datetime, limit: 
     queries = (
         _numbers().where(*undecided),
         with_rows.where(Entry.state.in_((EntryState.APPROVED, EntryState.SIGNING))),
-        with_rows.join(Certificate, Certificate.entry_id == Entry.id).where(*unfetched(now)),
+        with_rows.join(Certificate, Certificate.entry_id == Entry.id).where(
+            Certificate.institution == institution, *unfetched(now)
+        ),
     )
     oldest = (query.order_by(Application.received_at, Application.number).limit(limit) for query in queries)
     found = {(row.received_at, row.number) for query in oldest for row in session.execute(query)}

@@ -274,6 +274,7 @@ class Certificate(Base):
     __tablename__ = "certificates"
     id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), unique=True)
+    institution: Mapped[str] = mapped_column(String(64), server_default="")  # its application's
     issuer: Mapped[str] = mapped_column(String(64))  # SHA-256 of the issuing CA's SPKI
     serial: Mapped[str] = mapped_column(String(32), index=True)
     not_before: Mapped[datetime]
@@ -290,10 +291,17 @@ class Certificate(Base):
     replaces: Mapped["Certificate | None"] = relationship(remote_side=id)
     __table_args__ = (
         UniqueConstraint("issuer", "serial"),
-        # the few that nobody has fetched, by their end
+        # the few that nobody has fetched, by their end; of all and of one institution
         Index(
             "ix_certificates_unfetched",
             "downloaded_at",
+            "not_after",
+            sqlite_where=_UNFETCHED,
+            postgresql_where=_UNFETCHED,
+        ),
+        Index(
+            "ix_certificates_unfetched_of",
+            "institution",
             "not_after",
             sqlite_where=_UNFETCHED,
             postgresql_where=_UNFETCHED,

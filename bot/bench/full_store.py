@@ -211,6 +211,7 @@ def _entry(rows: Rows, asked: _Asked, seq: int, name: str) -> None:
             "certificates",
             entry,
             entry,
+            asked.institution,
             rows.past.issuer,
             serial,
             at_text(at),

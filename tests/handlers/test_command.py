@@ -86,6 +86,7 @@ def issue(world: DeskWorld, number: str, seq: int = 1, serial: int = SERIAL) -> 
         entry.state = EntryState.ISSUED
         certificate = Certificate(
             entry_id=entry.id,
+            institution=entry.application.institution,
             issuer="1" * 64,
             serial=str(serial),
             not_before=world.now,

@@ -1,8 +1,10 @@
 """A real PostgreSQL on a free port of 127.0.0.1, below a short path. Runs as the caller, or, for root, as `mail`: the
 program refuses root."""
 
+import contextlib
 import os
 import pwd
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -48,7 +50,17 @@ class PostgreSQL:
 
     def crash(self) -> None:
         """End without a checkpoint or a farewell, as a power failure would."""
+        # each has a session of its own, and on a busy machine still answers a COMMIT before it sees that it is alone
+        backends = self._backends()
         self.running.stop()
+        for pid in backends:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _backends(self) -> list[int]:
+        postmaster = (self.directory / "data" / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        return [int(pid) for pid in children]
 
     def start(self) -> None:
         """After `crash`: it recovers from its log."""

@@ -26,6 +26,21 @@ def upgrade() -> None:
         sqlite_where=unfetched,
         postgresql_where=unfetched,
     )
+    # a column with a default is added in place; a table that is copied takes a certificate's bytes along
+    op.add_column(
+        "certificates", sa.Column("institution", sa.String(length=64), nullable=False, server_default="")
+    )
+    op.execute(
+        "UPDATE certificates SET institution = (SELECT a.institution FROM entries e"
+        " JOIN applications a ON a.number = e.number WHERE e.id = certificates.entry_id)"
+    )
+    op.create_index(
+        "ix_certificates_unfetched_of",
+        "certificates",
+        ["institution", "not_after"],
+        sqlite_where=unfetched,
+        postgresql_where=unfetched,
+    )
     op.drop_index("ix_certificates_revoked_at", "certificates")
     revoked = sa.text("revoked_at IS NOT NULL")
     op.create_index(
