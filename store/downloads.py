@@ -8,23 +8,22 @@ from datetime import datetime
 from sqlalchemy import CursorResult, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store.tables import Application, Certificate, DownloadUrl, Entry
+from store.tables import Certificate, DownloadUrl, Entry
 
-# built once: it is run for each GET of each visitor
+_URL, _CERTIFICATE, _ENTRY = DownloadUrl.__table__, Certificate.__table__, Entry.__table__
+# of tables, not of classes, and built once: it is run for each GET of each visitor
 _SHOWN = (
     select(
-        DownloadUrl.expires_at,
-        DownloadUrl.first_used_at,
-        Certificate.der,
-        Entry.number,
-        Entry.fqdn,
-        Application.institution,
+        _URL.c.expires_at,
+        _URL.c.first_used_at,
+        _CERTIFICATE.c.der,
+        _ENTRY.c.number,
+        _ENTRY.c.fqdn,
+        _CERTIFICATE.c.institution,
     )
-    # no relationships: at the import of a module they would have all tables mapped, which costs every start
-    .join_from(DownloadUrl, Certificate, Certificate.id == DownloadUrl.certificate_id)
-    .join(Entry, Entry.id == Certificate.entry_id)
-    .join(Application, Application.number == Entry.number)
-    .where(DownloadUrl.token_sha256 == bindparam("digest"))
+    .join_from(_URL, _CERTIFICATE, _CERTIFICATE.c.id == _URL.c.certificate_id)
+    .join(_ENTRY, _ENTRY.c.id == _CERTIFICATE.c.entry_id)
+    .where(_URL.c.token_sha256 == bindparam("digest"))
 )
 
 
@@ -71,7 +70,7 @@ def find_url(session: Session, token: str) -> DownloadUrl | None:
 
 def show_url(session: Session, token: str) -> ShownUrl | None:
     """The same for those who only look, by one query of six columns."""
-    row = session.execute(_SHOWN, {"digest": _digest(token)}).one_or_none()
+    row = session.connection().execute(_SHOWN, {"digest": _digest(token)}).one_or_none()
     return None if row is None else ShownUrl(*row)
 
 

@@ -170,6 +170,7 @@ class Issued:
             serial = 1_000_000_000_000_000_000_000 + self._rows
             certificate = Certificate(
                 entry_id=entry.id,
+                institution=entry.application.institution,
                 issuer="1" * 64,
                 serial=str(serial),
                 not_before=NOW,
