@@ -33,9 +33,14 @@ _APPROVALS_ON = (
 def next_number(session: Session, day: str) -> str:
     """`A-20261122-0007`: counted within the day (`YYYYMMDD`). Call it under the write lock."""
     prefix = f"A-{day}-"
-    # a range, which is found by the index; LIKE is not
-    count = session.scalar(select(func.count()).where(Application.number.between(prefix, f"{prefix}:")))
-    return f"{prefix}{(count or 0) + 1:04d}"
+    # a range, which is found by the index (LIKE is not), from digit to digit: where a colon sorts the database says
+    today = Application.number.between(f"{prefix}0", f"{prefix}{'9' * 9}")
+    newest = session.scalar(select(func.max(Application.number)).where(today))
+    taken = int(newest.removeprefix(prefix)) if newest else 0
+    if taken > 9998:
+        # 10000 sorts before 9999: such a day is counted
+        taken = session.scalar(select(func.count()).where(today)) or 0
+    return f"{prefix}{taken + 1:04d}"
 
 
 def by_numbers(session: Session, numbers: Collection[str]) -> Sequence[Application]:

@@ -21,6 +21,7 @@ from typing import Literal, Protocol
 from sqlalchemy import select
 
 from bot import wiring
+from bot.bench.mail_desk import wait_until
 from bot.bench.servers.sink import Sink, sinking
 from bot.config import Config, Imap, Smtp, load_config
 from bot.demo.replies import plain_mail
@@ -343,14 +344,16 @@ def _opened(
 def _signer(desk: Desk) -> Iterator[None]:
     text = desk.config_file.read_text(encoding="utf-8")
     desk.config_file.write_text(text + "\n[signer]\nstart = false\n", encoding="utf-8")
-    process = subprocess.Popen([*RINGI, "signer", "--config", str(desk.config_file)], stderr=subprocess.PIPE)
-    assert process.stderr
+    # to a file: a pipe that nobody reads is full after some hundred decisions, and the signer stands still
+    log = desk.config_file.with_name("signer.log")
+    with log.open("wb") as written:
+        process = subprocess.Popen([*RINGI, "signer", "--config", str(desk.config_file)], stderr=written)
     try:
-        assert b"signer ready" in process.stderr.readline()
+        wait_until(lambda: b"signer ready" in log.read_bytes(), 30, "the signer")
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -34,10 +34,11 @@ class PostgreSQL:
     port: int
     running: Running
 
-    def make_database(self, name: str, template: str = "template0") -> str:
-        """An empty one, or a copy; its URL for `store.url`."""
+    def make_database(self, name: str, template: str = "template0", icu_locale: str = "") -> str:
+        """An empty one, or a copy; its URL for `store.url`. Text is sorted by code points, or as `icu_locale` does."""
+        sorts = f" LOCALE_PROVIDER icu ICU_LOCALE '{icu_locale}'" if icu_locale else ""
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'{sorts}")
         return f"postgresql://bot@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, name: str) -> None:
