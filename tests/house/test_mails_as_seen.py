@@ -8,6 +8,7 @@ import pytest
 from bot.compose.lines import CONTINUED, WIDTH, columns
 from bot.compose.words import LANGUAGES, OneLanguage, Words, Written
 from handlers.notices import Letter
+from handlers.rules.register import Policy
 from tests.extremes import stretch
 from tests.house.test_templates import MANUAL_SENTENCES
 from tests.letters import CODE, DESK, NUMBER, SAMPLES, TOKEN, URL, spoil
@@ -161,3 +162,13 @@ def test_an_english_mail_speaks_english() -> None:
         mail = WRITER.write(spoil(letter, "x"), "en")
         japanese = set(re.findall(r"[ぁ-んァ-ヶ一-龯]+", f"{mail.subject}\n{mail.body}"))
         assert japanese <= _JAPANESE, (name, japanese - _JAPANESE)
+
+
+def test_the_checklist_that_every_policy_starts_with_speaks_english_in_an_english_mail() -> None:
+    """An institution's own checklist is a person's words; this one is ours."""
+    for name in ("request", "batch_daily"):
+        bodies = {language: WRITER.write(SAMPLES[name], language).body for language in LANGUAGES}
+        assert all(f"□ {item}\n" in bodies["ja"] for item in Policy().checklist), name
+        points = re.findall(r"^□ .*", bodies["en"], re.MULTILINE)
+        assert len(points) == len(Policy().checklist), name
+        assert not re.search(r"[ぁ-んァ-ヶ一-龯]", "".join(points)), name
