@@ -4,6 +4,7 @@ With RINGI_SCREENSHOTS=FOLDER pictures of it are left there for people to look a
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -236,6 +237,9 @@ def test_errors_are_those_of_the_mail_seen_and_heard(tool: Open) -> None:
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.title() == "TSV tool"
     assert page.input_value("#cell-9") == "ｾﾝﾀｰ"
+    # what was said before is said in the language that is read now
+    expect(page.locator("#said")).to_have_text(re.compile("^CSRs read: 1"))
+    expect(page.locator("#said-finish")).to_have_text(page.inner_text("#state"))
     picture(page, "errors-en")
 
 
@@ -471,6 +475,10 @@ def test_everybody_can_use_it(tool: Open, language: str, size: tuple[int, int], 
     for look in looks:
         look()
         assert not is_wider_than_screen(page)
+    # a name is not broken while there is room for it
+    heights = page.locator("#row-list .name").evaluate_all("all => all.map((one) => one.offsetHeight)")
+    assert len(heights) == 2
+    assert max(heights) < 30
     page.fill("#cell-8", "①")
     page.click("#check")
     expect(page.locator("#error-list")).to_be_focused()

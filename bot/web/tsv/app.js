@@ -17,9 +17,9 @@ async function openFiles(files) {
     if (found.kind === "csr") csrs.push(...found.csrs);
     else if (found.kind === "tsv") await _takeRows(file.name, found.rows, messages);
     else if (found.kind === "inventory") {
-      messages.push(t("read_inventory", { name: file.name, n: found.rows.length - 1 }));
+      messages.push(message("read_inventory", { name: file.name, n: found.rows.length - 1 }));
       openInventory(file.name, found.rows);
-    } else messages.push(t(`is_${found.kind}`, { name: file.name }));
+    } else messages.push(message(`is_${found.kind}`, { name: file.name }));
   }
   // together: many files are many rows, shown once
   if (csrs.length) await _takeCsrs(csrs, messages);
@@ -28,13 +28,13 @@ async function openFiles(files) {
 
 async function _takeCsrs(csrs, messages) {
   if (!isRequest() && state.rows.every(isBlank)) state.kind = "issue";
-  if (!isRequest()) return messages.push(t("csr_not_wanted"));
+  if (!isRequest()) return messages.push(message("csr_not_wanted"));
   let taken = 0;
   for (const text of csrs) {
     const { csr } = await openCsr(text, TABLES);
     const row = rowForCsr(csr ? (valuesOf(csr.subject, "CN")[0] || "") : "");
     if (!row) {
-      messages.push(t("too_many_rows", { n: TABLES.max_rows }));
+      messages.push(message("too_many_rows", { n: TABLES.max_rows }));
       break;
     }
     setCell(row, CSR, text);
@@ -45,13 +45,13 @@ async function _takeCsrs(csrs, messages) {
     taken++;
   }
   await renderAll();
-  return taken ? messages.unshift(t("read_csrs", { n: taken })) : null;
+  return taken ? messages.unshift(message("read_csrs", { n: taken })) : null;
 }
 
 async function _takeRows(name, rows, messages) {
   const kind = guessKind(rows, TABLES);
-  if (!kind) return messages.push(t("kind_unclear", { name }));
-  if (!prepareFor(kind)) return messages.push(t("kind_differs", { kind: t(`kind_${state.kind}`) }));
+  if (!kind) return messages.push(message("kind_unclear", { name }));
+  if (!prepareFor(kind)) return messages.push(message("kind_differs", { kind: message(`kind_${state.kind}`) }));
   let taken = 0;
   for (const cells of rows) {
     const row = newRow(cells);
@@ -61,8 +61,8 @@ async function _takeRows(name, rows, messages) {
   }
   state.current = state.rows.length - taken;
   await renderAll();
-  if (taken < rows.length) messages.push(t("too_many_rows", { n: TABLES.max_rows }));
-  return messages.push(t("read_rows", { name, n: taken }));
+  if (taken < rows.length) messages.push(message("too_many_rows", { n: TABLES.max_rows }));
+  return messages.push(message("read_rows", { name, n: taken }));
 }
 
 async function readPasted() {
@@ -71,7 +71,7 @@ async function readPasted() {
   if (found.kind === "csr") {
     await _takeCsrs(found.csrs, messages);
     byId("pasted").value = "";
-  } else messages.push(["key", "certificate"].includes(found.kind) ? t(`is_${found.kind}`, { name: t("this_text") }) : t("not_csr"));
+  } else messages.push(["key", "certificate"].includes(found.kind) ? message(`is_${found.kind}`, { name: message("this_text") }) : message("not_csr"));
   say(messages);
 }
 
@@ -90,9 +90,11 @@ async function renderAll() {
   showCurrent();
 }
 
-function chooseLanguage(language) {
+async function chooseLanguage(language) {
+  const said = allSaid();
   state.language = language;
-  renderAll();
+  await renderAll();
+  for (const [place, messages] of said) say(messages, place);
 }
 
 function _listenToDrops() {

@@ -6,9 +6,18 @@ function byId(id) {
   return document.getElementById(id);
 }
 
-// the page's words, with {n} filled in
+// the page's words, with {n} filled in; a value may be a message
 function t(key, values = {}) {
-  return TABLES.page[state.language][key].replace(/\{(\w+)\}/gu, (_, name) => values[name]);
+  return TABLES.page[state.language][key].replace(/\{(\w+)\}/gu, (_, name) => wordsOf(values[name]));
+}
+
+// what `t` takes, kept: it can be said again in the other language
+function message(key, values = {}) {
+  return { key, values };
+}
+
+function wordsOf(value) {
+  return value?.key ? t(value.key, value.values) : value;
 }
 
 // el("p", { class: "hint", id: "x" }, "text"); `on` holds listeners, true and false make and leave an attribute
@@ -38,9 +47,17 @@ function patch(parent, children) {
   while (parent.children.length > children.length) parent.lastElementChild.remove();
 }
 
-// what happened, seen and heard: each place is a live region
+const _said = new Map();
+
+// what happened, as messages, seen and heard: each place is a live region
 function say(messages, place = "said") {
-  byId(place).replaceChildren(...[messages].flat().map((message) => el("p", {}, message)));
+  _said.set(place, messages);
+  byId(place).replaceChildren(...[messages].flat().map((one) => el("p", {}, wordsOf(one))));
+}
+
+// what stands in the live regions now
+function allSaid() {
+  return [..._said].filter(([place]) => byId(place)?.children.length);
 }
 
 function columnsOf(kind) {

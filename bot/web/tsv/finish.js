@@ -16,7 +16,7 @@ function hasErrors() {
 
 // all in place: a button that is replaced between press and release gets no click
 function renderFinish() {
-  byId("state").textContent = _stateWords();
+  byId("state").textContent = wordsOf(_stateNow());
   _renderErrorList();
   const isDraft = hasErrors();
   byId("save").hidden = isEmpty();
@@ -26,12 +26,12 @@ function renderFinish() {
   _renderMails();
 }
 
-function _stateWords() {
-  if (isEmpty()) return t("state_empty");
-  if (isRequest() && !chosenInstitution()) return t("choose_institution");
+function _stateNow() {
+  if (isEmpty()) return message("state_empty");
+  if (isRequest() && !chosenInstitution()) return message("choose_institution");
   const found = allErrors();
   const bad = new Set(found.map(({ place }) => place)).size;
-  return bad ? t("state_errors", { rows: state.rows.length, bad, n: found.length }) : t("state_ok", { n: state.rows.length });
+  return bad ? message("state_errors", { rows: state.rows.length, bad, n: found.length }) : message("state_ok", { n: state.rows.length });
 }
 
 // only once somebody asked for it
@@ -55,7 +55,7 @@ async function showAll() {
   for (const row of state.rows) row.all = true;
   await refresh();
   if (!byId("error-box").hidden) byId("error-list").focus();
-  say(_stateWords(), "said-finish");
+  say(_stateNow(), "said-finish");
 }
 
 async function save() {
@@ -63,12 +63,12 @@ async function save() {
   await refresh();
   const lines = state.rows.map((row) => encodeLine(fieldsOf(row)));
   const broken = lines.findIndex((line) => line.bad);
-  if (broken >= 0) return say(t("cannot_save", { chars: showValue(lines[broken].bad, TABLES.longest_shown), seq: broken + 1 }), "said-finish");
+  if (broken >= 0) return say(message("cannot_save", { chars: showValue(lines[broken].bad, TABLES.longest_shown), seq: broken + 1 }), "said-finish");
   const isDraft = hasErrors();
   const name = fileName(isDraft);
   _download(name, lines.map((line) => Uint8Array.from(line.bytes)));
   state.isSaved = true;
-  return say(t(isDraft ? "saved_draft" : "saved", { name }), "said-finish");
+  return say(message(isDraft ? "saved_draft" : "saved", { name }), "said-finish");
 }
 
 function fileName(isDraft) {

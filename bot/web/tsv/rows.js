@@ -97,10 +97,10 @@ function focusFirst(number = 0) {
 }
 
 async function _add() {
-  if (!addRow()) return say(t("too_many_rows", { n: TABLES.max_rows }), "said-rows");
+  if (!addRow()) return say(message("too_many_rows", { n: TABLES.max_rows }), "said-rows");
   openRow(state.rows.length - 1, true);
   await refresh();
-  return say(t("row_added", { n: state.rows.length }), "said-rows");
+  return say(message("row_added", { n: state.rows.length }), "said-rows");
 }
 
 async function _remove() {
@@ -109,14 +109,14 @@ async function _remove() {
   state.isSaved = false;
   openRow(gone, true);
   await refresh();
-  say(t("row_removed", { n: gone + 1 }), "said-rows");
+  say(message("row_removed", { n: gone + 1 }), "said-rows");
 }
 
 async function _copy() {
   copyContact(currentRow());
   for (const row of state.rows) CONTACT.forEach((number) => row.seen.add(number));
   await refresh();
-  say(t("row_copied", { n: state.rows.length }), "said-rows");
+  say(message("row_copied", { n: state.rows.length }), "said-rows");
 }
 
 async function clearAll() {
@@ -125,5 +125,5 @@ async function clearAll() {
   openRow(0, true);
   state.isSaved = true;
   await refresh();
-  say(t("rows_cleared"), "said-rows");
+  say(message("rows_cleared"), "said-rows");
 }

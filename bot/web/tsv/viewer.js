@@ -86,15 +86,15 @@ function _actions(row) {
 async function _copySerial(serial) {
   try {
     await navigator.clipboard.writeText(serial);
-    say(t("viewer_copied", { serial }), "said-viewer");
+    say(message("viewer_copied", { serial }), "said-viewer");
   } catch {
     // no clipboard here, or it was refused
-    say(t("viewer_copy_failed", { serial }), "said-viewer");
+    say(message("viewer_copy_failed", { serial }), "said-viewer");
   }
 }
 
 async function _start(kind, row) {
-  if (!prepareFor(kind)) return say(t("kind_differs", { kind: t(`kind_${state.kind}`) }), "said-viewer");
+  if (!prepareFor(kind)) return say(message("kind_differs", { kind: message(`kind_${state.kind}`) }), "said-viewer");
   const cells = Array(COLUMN_COUNT).fill("");
   const put = (number, what) => { cells[number - 1] = _get(row, what); };
   [[DN, "dn"], [PROFILE, "profile"], [SERIAL, "serial"], [8, "name"], [9, "department"], [MAIL, "mail"], [FQDN, "fqdn"], [12, "software"], [NAMES, "names"]].forEach(([n, what]) => put(n, what));
@@ -102,12 +102,12 @@ async function _start(kind, row) {
   // a new key may be of another kind than the old one: the CSR then chooses its profile
   made.filled[PROFILE] = _get(row, "profile");
   const place = placeRow(made);
-  if (place < 0) return say(t("too_many_rows", { n: TABLES.max_rows }), "said-viewer");
+  if (place < 0) return say(message("too_many_rows", { n: TABLES.max_rows }), "said-viewer");
   openRow(place, false);
   renderKinds();
   focusFirst({ renew: CSR, revoke: REASON, contact: 8 }[kind]);
   await refresh();
-  return say(t("viewer_started", { name: _nameIn(row), kind: t(`kind_${kind}`), seq: place + 1 }), "said-rows");
+  return say(message("viewer_started", { name: _nameIn(row), kind: message(`kind_${kind}`), seq: place + 1 }), "said-rows");
 }
 
 // whether rows of this kind may be added: nothing of another kind is being made
