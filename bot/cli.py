@@ -51,8 +51,21 @@ def main() -> None:
     app(prog_name="ringi")
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"ringi {version('ringi')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _ringi() -> None:
+def _ringi(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say the version and end."),
+    ] = False,
+) -> None:
     """Ringi (稟議): certificates by mail, approved by signed replies."""
 
 

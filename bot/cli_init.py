@@ -1,6 +1,8 @@
 """`ringi init`: asks, or takes everything as flags."""
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -101,7 +103,13 @@ def init(  # noqa: PLR0913  # one flag a question
         typer.echo(f"- {step}")
     typer.echo("\nThe next three steps:")
     for number, step in enumerate(prepared.next_steps, start=1):
-        typer.echo(f"{number}. {step}")
+        typer.echo(f"{number}. {step.replace('`ringi ', f'`{_as_called()} ')}")
+
+
+def _as_called() -> str:
+    """`ringi`, or, where a shell would not find that, the path by which it was called."""
+    called = Path(sys.argv[0])
+    return "ringi" if called.name != "ringi" or shutil.which("ringi") else str(called.absolute())
 
 
 def _answers(flags: SimpleNamespace) -> "Answers":

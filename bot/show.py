@@ -51,9 +51,9 @@ def print_explanation(explanation: "Explanation") -> None:
 
 
 def print_findings(findings: Iterable["Finding"]) -> None:
-    """One line a part; what is wrong is followed by how to mend it."""
+    """One line a part; what is wrong, or is only worth a note, is followed by what to do."""
     for finding in findings:
-        mark = "ok   " if finding.ok else "WRONG"
+        mark = "WRONG" if not finding.ok else "note " if finding.mend else "ok   "
         _print(f"{mark} {finding.part}: {finding.what}", "" if finding.ok else "bold red")
         if finding.mend:
             _print(f"      -> {finding.mend}")

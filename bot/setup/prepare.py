@@ -267,7 +267,7 @@ def _next_steps(directory: Path, answers: Answers) -> tuple[str, str, str]:
     look = f"read {directory / _CONFIG} and {directory / REGISTER}: all can still be changed"
     return (
         secrets or look,
-        f"run `ringi check --config {config} --probe`, and do what it says until it finds nothing",
+        f"run `ringi check --config {config} --probe`, and do what it says until nothing is WRONG",
         f"run `ringi run --config {config}`, and mail ヘルプ to {answers.address}",
     )
 

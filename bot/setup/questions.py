@@ -42,8 +42,8 @@ def ask(prompt: Prompt) -> Answers:
     instance = _ask(prompt, "Name of this bot in sheets and logs (never change it later)", domain, _instance)
     kind = MAIL_SERVERS[_ask(prompt, f"Mail server: {', '.join(_KINDS)}", "plain", _one_of(_KINDS))]
     if kind is PLAIN:
-        imap = _ask_server(prompt, "IMAP", f"imap.{domain}", address, (993, 143))
-        smtp = _ask_server(prompt, "SMTP", f"smtp.{domain}", address, (465, 587))
+        imap = _ask_server(prompt, "IMAP", address, (993, 143))
+        smtp = _ask_server(prompt, "SMTP", address, (465, 587), like=imap)
     else:
         imap, smtp = _known_servers(prompt, kind, address)
     public_url = _ask(prompt, "URL of the download page", f"https://ringi.{domain}", _url)
@@ -69,23 +69,29 @@ def ask(prompt: Prompt) -> Answers:
     )
 
 
-def _ask_server(prompt: Prompt, what: str, host: str, user: str, ports: tuple[int, int]) -> ServerAnswers:
-    host = _ask(prompt, f"{what} server", host, _word)
+def _ask_server(
+    prompt: Prompt, what: str, address: str, ports: tuple[int, int], like: ServerAnswers | None = None
+) -> ServerAnswers:
+    """`like`: the other server, whose login and CA are the guesses."""
+    host = _ask(prompt, f"{what} server", f"{what.lower()}.{address.rpartition('@')[2]}", _word)
     security = _ask(prompt, f"{what}: tls, starttls or none", "tls", _one_of(_SECURITIES))
     port = _ask(prompt, f"{what}: port", str(ports[security != "tls"]), _port)
-    user = prompt(f"{what}: user name" + (" (- for no login)" if what == "SMTP" else ""), user).strip()
+    known = (like and like.user) or address
+    user = prompt(f"{what}: user name" + (" (- for no login)" if what == "SMTP" else ""), known).strip()
     user = "" if user == "-" else user
     password_file = token_command = None
     if user:
         question = f"{what}: file that holds the password (- for OAuth2)"
-        password_file = _ask(prompt, question, "mail.password", _optional_path)
+        known = str(like.password_file or "-") if like else "mail.password"
+        password_file = _ask(prompt, question, known, _optional_path)
     if user and password_file is None:
         question = f"{what}: command that prints an OAuth2 access token"
-        token_command = _ask(prompt, question, None, _text)
+        token_command = _ask(prompt, question, like.token_command if like else None, _text)
     ca_file = None
     if security != "none":
         question = f"{what}: file with the CA certificate to trust (- for the system's)"
-        ca_file = _ask(prompt, question, "-", _optional_path)
+        known = str((like and like.ca_file) or "-")
+        ca_file = _ask(prompt, question, known, _optional_path)
     return ServerAnswers(
         host=host,
         port=port,

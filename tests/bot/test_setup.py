@@ -1,7 +1,9 @@
 """`ringi init`: what it writes is read back by the program itself and by gpg."""
 
 import dataclasses
+import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -396,6 +398,20 @@ def test_the_fewest_answers_make_a_whole_setup_by_guessing_the_rest(officer: Off
     assert load_register(config.register_dir).institutions["example"].officer("officer") is not None
 
 
+def test_what_was_answered_of_the_imap_server_is_the_guess_for_the_smtp_server(officer: Officer) -> None:
+    changes = {"IMAP: user": ["certs"], "IMAP: file that": ["/etc/pw"], "IMAP: file with": ["/etc/ca.pem"]}
+    answers = ask(a_person(officer, changes))
+    for server in (answers.imap, answers.smtp):
+        assert (server.user, server.password_file, server.ca_file) == (
+            "certs",
+            Path("/etc/pw"),
+            Path("/etc/ca.pem"),
+        )
+    changes = {"IMAP: file that": ["-"], "IMAP: command": ["get-token bot"]}
+    answers = ask(a_person(officer, changes))
+    assert (answers.smtp.password_file, answers.smtp.token_command) == (None, "get-token bot")
+
+
 def test_an_answer_that_can_not_be_right_is_asked_again_with_the_reason(officer: Officer) -> None:
     changes = {
         "Mail address": ["nonsense", "bot@example.ac.jp"],
@@ -461,6 +477,22 @@ def test_a_desk_that_is_there_already_is_told_before_anything_is_asked(tmp_path:
 def run_init(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bot.cli", "init", str(directory), *flags]
     return subprocess.run(command, capture_output=True, text=True, input="", check=False)
+
+
+def test_the_next_steps_name_the_command_so_that_a_shell_finds_it(officer: Officer, place: Path) -> None:
+    called = "/opt/ringi/.venv/bin/ringi"
+    code = f"import sys; sys.argv[0] = {called!r}; from bot.cli import main; main()"
+    gpg = shutil.which("gpg")
+    assert gpg
+    done = subprocess.run(
+        [sys.executable, "-c", code, "init", str(place), *needed_flags(officer)],
+        env=os.environ | {"PATH": str(Path(gpg).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for command in ("check", "run"):
+        assert f"`{called} {command} --config {place}/config.toml" in done.stdout
 
 
 def needed_flags(officer: Officer) -> list[str]:

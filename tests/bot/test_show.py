@@ -21,6 +21,11 @@ def test_every_finding_is_one_line_and_its_remedy_another(capsys: pytest.Capture
     assert capsys.readouterr().out == f"WRONG CA: {LONG} is missing\n      -> look into {LONG}\n"
 
 
+def test_what_is_well_but_wants_a_look_is_not_called_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    print_findings([Finding("clock", True, "noon"), Finding("URL", True, "no answer yet", "start it")])
+    assert capsys.readouterr().out == "ok    clock: noon\nnote  URL: no answer yet\n      -> start it\n"
+
+
 def test_an_error_is_printed_whole_with_its_cause_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     error = RowError(241, 1, "主体者DN", ("testkikan", "x" * 200))
     print_file_report(FileReport("a.tsv", (), ((1, (error,), ()),)))

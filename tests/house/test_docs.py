@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,12 @@ def test_the_commands_of_the_readme_exist() -> None:
     help_text = subprocess.run(help_command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert commands
     assert [command for command in sorted(commands) if command not in help_text] == []
+
+
+def test_the_command_says_the_version_of_the_package_and_the_changelog_knows_it() -> None:
+    command = [sys.executable, "-m", "bot.cli", "--version"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert said == f"ringi {version}\n"
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\d\S*)", changes, re.MULTILINE)[0] == version
