@@ -94,6 +94,9 @@ class _Forks:
     def _take(self) -> dict[str, Any] | None:
         connection, _ = self._listener.accept()
         data, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        if not data:  # a desk that was killed as it began to ask for its signer
+            connection.close()
+            return None
         order = json.loads(data)
         if order["role"] == "desk":
             self._count += 1
@@ -122,7 +125,7 @@ class _Forks:
             tracer = subprocess.Popen(["strace", "-qq", "-p", str(child), *options], stdin=subprocess.DEVNULL)
             self._watch(tracer.pid, run, None)
         self._watch(child, run, connection)
-        connection.send(str(child).encode())
+        _tell(connection, str(child))
         return None
 
     def _keep_only(self, files: Sequence[int], way: socket.socket) -> None:

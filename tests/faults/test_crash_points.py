@@ -1,7 +1,12 @@
 """A sample of what `make faults` tries in full: nothing lost, nothing doubled, wherever the program is hit."""
 
+import json
 import random
+import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +14,7 @@ from tests.faults.hunt import hunt
 from tests.faults.journeys import STEPS
 from tests.faults.planted import PLANTS
 from tests.faults.points import Fault, Point, is_for, tracing
-from tests.faults.prefork import Hit
+from tests.faults.prefork import Hit, Nursery, Order
 from tests.faults.rig import Record, Rig, played
 from tests.faults.seccomp import is_permitted
 from tests.faults.trial import Court, Outcome, Verdict
@@ -122,3 +127,20 @@ def test_the_trials_find_a_mail_that_is_moved_before_the_commit(
     _, outcome = hunt(rig, records, _MOVED, most=20, by_strace=not is_permitted())
     assert outcome is not None
     assert outcome.verdict is Verdict.LOST, str(outcome)
+
+
+def test_a_nursery_outlives_whoever_is_killed_as_it_asks(tmp_path: Path) -> None:
+    """A desk that starts its signer, before its order is said and before it is answered."""
+    with tempfile.TemporaryDirectory(prefix="rn") as place, Nursery(Path(place)) as nursery:
+        for message in (None, {"role": "signer", "run": "", "stays": "", "now": "2026-11-30T00:00:00+00:00"}):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+                asking.connect(str(nursery.path))
+                if message:
+                    whole = {**message, "arguments": ["--help"], "code": "", "signers": str(nursery.path)}
+                    with (tmp_path / "nothing").open("w+b") as file:
+                        socket.send_fds(asking, [json.dumps(whole).encode()], [file.fileno()] * 3)
+        with (tmp_path / "out").open("wb") as out, (tmp_path / "log").open("wb") as log:
+            child = nursery.start(Order(("--help",), datetime.now(UTC)), out, log)
+        assert child.wait(60) == 0
+        child.wait_for_all(60)
+    assert "ringi" in (tmp_path / "out").read_text()
