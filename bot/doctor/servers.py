@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from bot.config import Imap, SecretFault, Server, Smtp
-from bot.deliver import SmtpFault, probe_smtp
 from bot.doctor.finding import Finding, Site
 from bot.imap.folder import Folder, ImapFault
+from bot.smtp import SmtpFault, probe_smtp
 from bot.tls import TrustFault
 
 # seconds: a person waits for the doctor

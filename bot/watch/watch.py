@@ -12,11 +12,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from bot.config import Config
-from bot.deliver import send_now
 from bot.openpgp.call import GpgFault
 from bot.post import Post
 from bot.signer.client import ForeignLedger, SignerClient
 from bot.smime.fetch import EndingList
+from bot.smtp import send_now
 from bot.watch.emergency import Emergency, Mark
 from bot.watch.looks import OwnKey, look_at_crl, look_at_disks, look_at_officers, look_at_own_keys
 from handlers.context import Context

@@ -13,7 +13,8 @@ from bot.bench.servers.dovecot import write_secret
 from bot.bench.servers.running import free_ports
 from bot.bench.servers.tls import make_tls
 from bot.config import Smtp
-from bot.deliver import DeliveryReport, SmtpFault, deliver_due, probe_smtp
+from bot.deliver import DeliveryReport, deliver_due
+from bot.smtp import SmtpFault, probe_smtp
 from store import outbox
 from store.states import OutboxState
 from store.tables import Base, Outgoing

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy.orm import Session
 
-from bot import deliver, intake
-from bot.deliver import _Outcome
+from bot import intake, smtp
 from bot.imap.folder import Folder
+from bot.smtp import Outcome
 from store import outbox
 from store.states import OutboxState
 from store.tables import Outgoing
@@ -52,11 +52,11 @@ def test_a_wire_with_TLS_cut_anywhere_loses_and_doubles_nothing(
 
 
 def _lost_is_failed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(deliver, "_refused_data", lambda error: _Outcome(OutboxState.FAILED, str(error)))
+    patch.setattr(smtp, "_refused_data", lambda error: Outcome(OutboxState.FAILED, str(error)))
 
 
 def _lost_is_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(deliver, "_refused_data", lambda error: _Outcome(OutboxState.SENT))
+    patch.setattr(smtp, "_refused_data", lambda error: Outcome(OutboxState.SENT))
 
 
 def _moved_before_commit(patch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ PACKAGES = ("bot", "handlers", "store")
 # an outside package -> the only file (or folder) that may import it
 HOMES = {
     "imapclient": "bot/imap/",
-    "aiosmtplib": "bot/deliver.py",
-    "asyncio": ("bot/deliver.py", "bot/web/", "bot/demo/"),
+    "aiosmtplib": "bot/smtp.py",
+    "asyncio": ("bot/deliver.py", "bot/smtp.py", "bot/web/", "bot/demo/"),
     "gnupg": "bot/openpgp/keys.py",
     "apscheduler": "bot/schedule.py",
     "starlette": "bot/web/",

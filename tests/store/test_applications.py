@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from store import applications
 from store.states import ApplicationState, ErrorMode, Kind
-from store.tables import Application, Base, Blob
+from store.tables import Application, Blob
 from store.transaction import open_store, upgrade, writing
 from tests.servers.postgresql import PostgreSQL
+from tests.stores import make_store
 
 pytest_plugins = ("tests.servers.fixtures",)
 
@@ -21,8 +22,7 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(f"sqlite:///{tmp_path}/ringi.db")
-    Base.metadata.create_all(engine)
+    engine = make_store(tmp_path)
     yield engine
     engine.dispose()
 
