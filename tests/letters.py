@@ -366,13 +366,13 @@ DIGEST = MonitorDigest(
             TroubleKind.DISK,
             1,
             datetime(2026, 11, 20, 3, 20, tzinfo=UTC),
-            ("/var/lib/ringi: 812 of 20480 MB left, limit 1024 MB",),
+            ("/var/lib/ringi: 812 MB / 20480 MB (< 1024 MB)",),
         ),
         TroubleView(
             TroubleKind.NO_OFFICER,
             7,
             datetime(2026, 11, 1, 3, 20, tzinfo=UTC),
-            tuple(f"kikan{n}: nobody can sign now, too few to approve" for n in range(5)),
+            tuple(f"kikan{n}: 0" for n in range(5)),
         ),
     ),
     needs=(

@@ -1,4 +1,7 @@
-"""What is looked at between two rounds: disks, our revocation list, our keys, the officers left. Each gives a Look."""
+"""What is looked at between two rounds: disks, our revocation list, our keys, the officers left. Each gives a Look.
+
+Details are figures, days and names, in no language: they stand in Japanese mails and in English ones.
+"""
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -34,7 +37,7 @@ def look_at_disks(folders: Collection[Path], limit_mb: int, known: Collection[st
         usage = shutil.disk_usage(folder)
         free, total = usage.free // _MEGABYTE, usage.total // _MEGABYTE
         if free < limit_mb * (_EASED if str(folder) in known else 1):
-            seen.append(Seen(str(folder), f"{free} of {total} MB left, limit {limit_mb} MB"))
+            seen.append(Seen(str(folder), f"{free} MB / {total} MB (< {limit_mb} MB)"))
     return Look(TroubleKind.DISK, tuple(seen))
 
 
@@ -51,7 +54,7 @@ def look_at_crl(session: Session, now: datetime) -> Look:
     found = crls.newest_times(session)
     if found is None or found.next_update - now >= warning_time(found.next_update - found.this_update):
         return Look(TroubleKind.CRL)
-    detail = f"list number {found.number} holds until {found.next_update:%Y-%m-%d %H:%M} UTC"
+    detail = f"CRL {found.number}, nextUpdate {found.next_update:%Y-%m-%d %H:%M} UTC"
     return Look(TroubleKind.CRL, (Seen("ca.crl", detail),))
 
 
@@ -63,7 +66,7 @@ def look_at_own_keys(keys: Sequence[OwnKey], now: datetime) -> Look:
         stage = _stage(ends, now) if ends else 0
         if ends and stage:
             days = max(0, (ends - now).days)
-            detail = f"it ends at {ends:%Y-%m-%d %H:%M} UTC ({days} days left)"
+            detail = f"{ends:%Y-%m-%d %H:%M} UTC ({days} d)"
             seen.append(Seen(key.name, detail, stage))
     return Look(TroubleKind.OWN_KEY, tuple(seen))
 
@@ -76,8 +79,7 @@ def _stage(ends: datetime, now: datetime) -> int:
 
 
 def look_at_officers(ctx: Context) -> Look:
-    """The institutions that nobody can approve for (docs/decisions/0013)."""
+    """The institutions that nobody can approve for (docs/decisions/0013): how many can sign now, and who."""
     found = (find_shortage(one, ctx.officer_keys, ctx.now) for one in ctx.register.institutions.values())
-    words = "can sign now, too few to approve"
-    seen = (Seen(s.institution, f"{', '.join(s.able) or 'nobody'} {words}") for s in found if s)
+    seen = (Seen(s.institution, f"{len(s.able)} {' '.join(s.able)}".strip()) for s in found if s)
     return Look(TroubleKind.NO_OFFICER, tuple(seen))

@@ -110,7 +110,7 @@ def test_a_disk_that_fills_up_is_told_once_and_so_is_the_room_on_it(room: Room) 
         assert [room.round(), room.round(), room.round()] == [["trouble"], [], []]
         with reading(room.world.engine) as session:
             (row,) = troubles.told(session)
-        assert (row.about, row.detail) == (str(folder), "1 of 4 MB left, limit 2 MB")
+        assert (row.about, row.detail) == (str(folder), "1 MB / 4 MB (< 2 MB)")
         # at the limit itself nothing is over yet
         filler.write_bytes(b"x" * (2 * 1024 * 1024 - 4096))
         assert room.round() == []
