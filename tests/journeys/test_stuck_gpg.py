@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bot.demo.mailbox import text_of
+from bot.demo.mailbox import attachments_of, subject_of, text_of
 from tests.journeys.desk import Desk
 from tests.journeys.test_faults import _wait_for_mail, application, deliver
 from tests.journeys.test_quarantine import listed, uids_in
@@ -81,9 +81,14 @@ def test_mails_wait_for_a_gpg_that_does_not_work_however_long(desk: Desk, tmp_pa
     assert desk.ringi("once", code=code).stderr.count("can't read the officers' keyring") == 5
     assert list(desk.states().values()) == [["waiting"]]
     assert len(desk.bot.all()) == 1
-    assert not desk.monitor.all()
+    # the monitors hear of gpg, once, and of no mail
+    (alarm,) = desk.monitor.all()
+    assert json.loads(attachments_of(alarm)["ringi.json"])["reason"] == "openpgp"
     desk.once()
     assert list(desk.states().values()) == [["issued"]]
+    _, recovered = desk.monitor.all()
+    assert json.loads(attachments_of(recovered)["ringi.json"])["reason"] == "openpgp"
+    assert "解消しました" in subject_of(recovered)
 
 
 def _wait_for_mails(desk: Desk, count: int) -> None:
