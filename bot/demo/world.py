@@ -70,6 +70,7 @@ class World:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
         self._backend: Any = None
+        self._ids = count(1)
 
     @property
     def ca_file(self) -> Path:
@@ -100,6 +101,12 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def trace(self, sender: str, client: str) -> str:
+        """The two lines above a mail. As with every server, the same mail sent twice within a second differs by the id:
+        one with the same bytes is the same delivery."""
+        id, time = next(self._ids), format_datetime(self.now())
+        return f"Return-Path: <{sender}>\r\nReceived: from {client} by {_NAME} with ESMTP id {id}; {time}\r\n"
 
     async def deliver(self, sender: str, recipient: str, raw: bytes) -> None:
         """Put `raw` into the INBOX of `recipient`, who must be one of `users`."""
@@ -219,7 +226,6 @@ class _Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._ids = count(1)
 
     async def handle_RCPT(
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
@@ -230,12 +236,7 @@ class _Door:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
-        # as servers do: the same mail delivered twice within a second differs by its id
-        id, time = next(self._ids), format_datetime(self._world.now())
-        trace = (
-            f"Return-Path: <{envelope.mail_from}>\r\n"
-            f"Received: from {session.host_name} by {_NAME} with ESMTP id {id}; {time}\r\n"
-        )
+        trace = self._world.trace(envelope.mail_from, session.host_name)
         for recipient in envelope.rcpt_tos:
             await self._world.deliver(
                 envelope.mail_from, recipient.lower(), trace.encode() + envelope.original_content

@@ -6,6 +6,7 @@ import smtplib
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,18 @@ def account(world: World, user: str, password: str) -> Mailbox:
 
 def mail(subject: str, body: bytes = b"text\r\n") -> bytes:
     return f"From: {TARO}\r\nTo: {HANAKO}\r\nSubject: {subject}\r\n\r\n".encode() + body
+
+
+def test_the_same_mail_sent_again_within_a_second_is_another_delivery() -> None:
+    """As with every server; the rehearsal's replay of an approval counts on it."""
+    moment = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    with World({TARO: "secret-t", HANAKO: "secret-h"}, now=lambda: moment) as still:
+        for _ in range(2):
+            account(still, TARO, "secret-t").send(mail("again"), HANAKO)
+        first, second = account(still, HANAKO, "secret-h").all()
+    assert first != second
+    assert first.endswith(mail("again"))
+    assert second.endswith(mail("again"))
 
 
 def test_a_mail_arrives_with_its_bytes_unchanged(taro: Mailbox, hanako: Mailbox) -> None:
