@@ -76,8 +76,8 @@ def deliver_due(
 
 @dataclass(frozen=True)
 class _Burst:
-    """`taken`: the mail that a server has just said yes to, until that is written down: with the beginning of the next
-    one, which saves a commit (a disk's flush) a mail, or by itself where nothing follows at once."""
+    """`taken`: the id of the mail that a server has just said yes to, until that is written down: with the beginning of
+    the next one, which saves a commit (a disk's flush) a mail, or by itself where nothing follows at once."""
 
     engine: Engine
     settings: Smtp
@@ -86,7 +86,7 @@ class _Burst:
     rng: Callable[[], float]
     on_failed: Callable[[Session, Outgoing], None] | None
     is_wanted: Callable[[], bool]
-    taken: list[Outgoing] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
     ended: Counter[OutboxState] = field(default_factory=Counter)
 
     async def send_all(self, ids: Sequence[int]) -> DeliveryReport:
@@ -143,7 +143,7 @@ class _Burst:
         with about(outgoing=id, number=outgoing.number):
             outcome = await submit(client, self.sender, outgoing.recipient, outgoing.data)
             if outcome.state is OutboxState.SENT:
-                self.taken.append(outgoing)
+                self.taken.append(id)
             else:
                 marked = await self._settle(lambda session: self._mark(session, id, outcome), outcome.state)
                 self._tell(marked)
@@ -153,30 +153,29 @@ class _Burst:
         """SENDING is committed before the first byte goes out."""
         lasts = timedelta(seconds=_ANSWERS * self.settings.timeout)
 
-        def begin(session: Session) -> Outgoing | None:
-            self._mark_taken(session)
-            return outbox.begin(session, id, self.now(), this_process(), lasts)
+        def begin(session: Session) -> tuple[list[Outgoing], Outgoing | None]:
+            return self._mark_taken(session), outbox.begin(session, id, self.now(), this_process(), lasts)
 
         if not self.taken:
             with marking(self.engine) as session:
-                return begin(session)
-        outgoing = await self._settle(begin, OutboxState.SENT, marking)
-        self._forget_taken()
+                return begin(session)[1]
+        marked, outgoing = await self._settle(begin, OutboxState.SENT, marking)
+        self._forget_taken(marked)
         return outgoing
 
     async def _write_down(self) -> None:
         if self.taken:
-            await self._settle(self._mark_taken, OutboxState.SENT, marking)
-            self._forget_taken()
+            self._forget_taken(await self._settle(self._mark_taken, OutboxState.SENT, marking))
 
-    def _mark_taken(self, session: Session) -> None:
-        self.taken[:] = [outbox.mark_sent(session, outgoing.id, self.now()) for outgoing in self.taken]
+    def _mark_taken(self, session: Session) -> list[Outgoing]:
+        """For a transaction that may have to be tried again: nothing of it is kept until it is committed."""
+        return [outbox.mark_sent(session, id, self.now()) for id in self.taken]
 
-    def _forget_taken(self) -> None:
-        for outgoing in self.taken:
+    def _forget_taken(self, marked: Sequence[Outgoing]) -> None:
+        self.taken.clear()
+        for outgoing in marked:
             with about(outgoing=outgoing.id, number=outgoing.number):
                 self._tell(outgoing)
-        self.taken.clear()
 
     def _tell(self, marked: Outgoing) -> None:
         self.ended[marked.state] += 1

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bot.bench.servers.dovecot import write_secret
@@ -507,6 +508,35 @@ def test_a_yes_is_committed_with_the_next_mails_beginning_and_the_last_by_itself
         [OutboxState.SENT, OutboxState.SENDING],
         [OutboxState.SENT, OutboxState.SENT],
     ]
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "commit"])
+def test_a_yes_is_written_down_at_last_where_the_store_fails(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A database that is restarted between the server's yes and our record of it: each mail goes out once."""
+
+    def takes_both(line: Line) -> None:
+        _greet(line)
+        for recipient in ("a@example.ac.jp", "b@example.ac.jp"):
+            _mail_and_rcpt(line, recipient)
+            _hear_data(line, None)
+            failures.extend(["the database is starting up", "the database is gone"])
+            line.say(b"250 taken\r\n")
+        _quit(line)
+
+    def fail(_connection: object, _cursor: object = None, statement: str = "UPDATE", *_rest: object) -> None:
+        if failures and statement.startswith("UPDATE"):
+            raise OperationalError(statement, None, Exception(failures.pop()))
+
+    _queue(engine, "a@example.ac.jp", "b@example.ac.jp")
+    monkeypatch.setattr("bot.deliver._SETTLE_PAUSE", 0.0)
+    failures: list[str] = []
+    event.listen(engine, moment, fail)
+    with served(takes_both) as port:
+        assert _deliver(engine, _settings(port)) == DeliveryReport(sent=2)
+    assert _states(engine) == [OutboxState.SENT, OutboxState.SENT]
+    assert not failures
 
 
 def test_a_burst_uses_one_connection(engine: Engine) -> None:

@@ -72,7 +72,7 @@ def test_on_postgresql_a_restarted_database_loses_and_doubles_nothing(
         work_off(pair, asked, restart, 1, rng)
         answers = approvals(desk)
         work_off(pair, answers, restart, 1, rng)
-        assert all(service.is_running() for service in pair.services.values())
+        assert all(service.is_running() for service in pair.services.values()), pair.logs()
     figures = judge(pair, asked + answers, kills=0)
     print(f"database restarted twice: {figures}")  # noqa: T201
     assert (figures.lost, figures.doubled, figures.repeated) == (0, 0, 0)
