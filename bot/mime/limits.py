@@ -13,6 +13,7 @@ PARAMETERS = 20  # of one header
 DEPTH = 10  # levels of parts, the mail itself being the first
 PARTS = 50  # of all levels, the mail itself not counted
 TEXT_BYTES = 256 * 1024  # of the one text that is read for words
+SIGNED_TEXT_BYTES = 2 * 1024 * 1024  # of a signed one: it may quote a request of some 3,500 rows
 
 _NEXT_HEADER = re.compile(rb"\r?\n(?![ \t])")
 _BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")

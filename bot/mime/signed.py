@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bot.mime.address import read_mailbox
-from bot.mime.limits import TEXT_BYTES
+from bot.mime.limits import SIGNED_TEXT_BYTES
 from bot.mime.text import decode_strictly, takes_control_characters, unflow
 from bot.mime.tree import Entity, is_ambiguous, read_entity
 from bot.openpgp.block import find_clearsigned, read_armor
@@ -164,7 +164,7 @@ def _read_inline(root: Entity) -> SignedEntity | Reason:
     octets = root.decoded()
     if octets is None:
         return Reason.BROKEN_SIGNED_MAIL
-    if len(octets) > TEXT_BYTES:
+    if len(octets) > SIGNED_TEXT_BYTES:
         return Reason.TOO_LARGE
     canonical = _make_canonical(octets)
     if canonical is None:
@@ -258,7 +258,7 @@ def _read_text(leaf: Entity) -> str | Reason:
 
 
 def _check_text(octets: bytes, charset: str) -> str | Reason:
-    if len(octets) > TEXT_BYTES:
+    if len(octets) > SIGNED_TEXT_BYTES:
         return Reason.TOO_LARGE
     text = decode_strictly(octets, charset)
     if text is None:

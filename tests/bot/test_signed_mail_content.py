@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from bot.mime.limits import TEXT_BYTES
+from bot.mime.limits import SIGNED_TEXT_BYTES
 from bot.mime.signed import SignedEntity, read_signed_content
 from handlers.incoming import Attachment, Scheme, SignedContent
 from handlers.rules.reasons import Reason
@@ -183,8 +183,8 @@ def test_flowed_text_inside_a_signature_is_unflowed() -> None:
 
 def test_DOS1_a_text_over_its_limit_is_refused() -> None:
     head = b"Content-Type: text/plain\r\n\r\n"
-    assert text_of(head + b"x" * TEXT_BYTES) == "x" * TEXT_BYTES
-    assert text_of(head + b"x" * (TEXT_BYTES + 1)) is Reason.TOO_LARGE
+    assert text_of(head + b"x" * SIGNED_TEXT_BYTES) == "x" * SIGNED_TEXT_BYTES
+    assert text_of(head + b"x" * (SIGNED_TEXT_BYTES + 1)) is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.mime.limits import TEXT_BYTES
+from bot.mime.limits import SIGNED_TEXT_BYTES
 from bot.mime.signed import SignedEntity, find_signed, read_inline_content
 from bot.openpgp.block import ClearsignedBlock, read_clearsigned
 from handlers.incoming import Scheme
@@ -73,7 +73,7 @@ def test_a_block_in_a_transfer_encoding_is_found() -> None:
 
 
 def test_DOS1_a_block_over_the_limit_is_refused() -> None:
-    big = BLOCK.replace(b"Hikaru", b"x" * TEXT_BYTES)
+    big = BLOCK.replace(b"Hikaru", b"x" * SIGNED_TEXT_BYTES)
     assert find_signed(PLAIN + big) is Reason.TOO_LARGE
 
 
