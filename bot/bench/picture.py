@@ -13,14 +13,14 @@ _REACHED, _NOT_REACHED = "#2b7a4b", "#b3402e"
 
 def draw(results: Sequence[Result]) -> str:
     """A bar a ratio, from the line that must be reached: to the right where it is better, else to the left."""
-    ratios = [ratio for result in results for ratio in result.ratios]
+    ratios = [(result.case, ratio) for result in results for ratio in result.ratios]
     height = _TOP + _LINE * (len(ratios) + 1)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
         f'viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
         *_axis(height),
-        *(line for n, ratio in enumerate(ratios) for line in _bar(ratio, _TOP + _LINE * n)),
+        *(line for n, (case, ratio) in enumerate(ratios) for line in _bar(case, ratio, _TOP + _LINE * n)),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -47,11 +47,11 @@ def _axis(height: int) -> Iterator[str]:
         yield f'<text x="{x:.0f}" y="{_TOP - 16}" text-anchor="middle" fill="#333">{name}</text>'
 
 
-def _bar(ratio: Ratio, y: int) -> Iterator[str]:
+def _bar(case: str, ratio: Ratio, y: int) -> Iterator[str]:
     begin, end = sorted((_place(1), _place(score(ratio))))
     ink = _REACHED if ratio.is_reached else _NOT_REACHED
     wanted = f"at {'least' if ratio.is_floor else 'most'} {ratio.reach:g}"
-    name = escape(ratio.name.removesuffix("_ratio").replace("_", " "))
+    name = escape(f"{case}: {ratio.name.removesuffix('_ratio').removeprefix(f'{case}_').replace('_', ' ')}")
     yield f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{name}</text>'
     yield f'<rect x="{begin:.1f}" y="{y + 4}" width="{max(1.0, end - begin):.1f}" height="14" fill="{ink}"/>'
     yield f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 14}" fill="{ink}">{ratio.value:.3g} ({wanted})</text>'

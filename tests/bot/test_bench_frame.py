@@ -45,10 +45,10 @@ def test_the_table_says_what_is_not_reached_and_what_was_left_out() -> None:
 
 
 def test_the_picture_has_every_ratio_on_the_right_side_of_its_line() -> None:
-    few = Ratio("none_ratio", 0, 1, is_floor=False)
-    drawn = ElementTree.fromstring(draw([RESULT, Result("c", ratios=(few,))]))
+    few = Ratio("none_few_ratio", 0, 1, is_floor=False)
+    drawn = ElementTree.fromstring(draw([RESULT, Result("none", ratios=(few,))]))
     texts = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"a", "b", "none", "0.4 (at least 0.5)", "0.9 (at most 1)"} <= set(texts)
+    assert {"a: a", "a: b", "none: few", "0.4 (at least 0.5)", "0.9 (at most 1)"} <= set(texts)
     bars = [one for one in drawn.iter("{http://www.w3.org/2000/svg}rect")][1:]
     middle = float(bars[1].attrib["x"])
     assert float(bars[0].attrib["x"]) + float(bars[0].attrib["width"]) == pytest.approx(middle, abs=0.2)
