@@ -178,6 +178,7 @@ def full_file() -> bytes:
 
 CODE = b"01234567-01234567-01234567-01234567"
 
+_NO_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----\n\niQ==\n=abcd\n-----END PGP SIGNATURE-----\n"
 # name -> the mail; where a forge is needed, what makes it
 HOSTILE: dict[str, Callable[[Forge], bytes]] = {
     "1,000 levels of parts": lambda f: nested(1000),
@@ -298,8 +299,11 @@ HOSTILE: dict[str, Callable[[Forge], bytes]] = {
         if "stranger" in f.court.people.signers
         else f.of_text("y\n" * 2 * MEGABYTE)
     ),
-    "clearsigned, 256 kB of dashes": lambda f: with_text(
-        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + b"- -\n" * 60_000
+    "clearsigned, 2 MB of dashes": lambda f: with_text(
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + b"- -\n" * 400_000
+    ),
+    "clearsigned, 2 MB of dashes, whole": lambda f: with_text(
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + b"- -\n" * 400_000 + _NO_SIGNATURE
     ),
     "a report of 64 kB of groups": lambda f: report(
         b"Final-Recipient: rfc822; a@b\r\nAction: failed\r\n\r\n" * 1200
