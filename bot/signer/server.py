@@ -147,7 +147,11 @@ def _listening(path: Path, mode: int) -> Iterator[socket.socket]:
         yield listener
     finally:
         listener.close()
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            # whoever listens next replaces it
+            log.warning("signer", left=str(path), error=error.strerror)
 
 
 @contextmanager

@@ -36,23 +36,27 @@ WRITING = (
     "fchmodat",
     "openat",
 )
+# what the store is asked: the error comes instead of the statement or the commit, or after a commit that was done
+MOMENTS = ("statement", "commit", "commit's answer")
 _LINE = re.compile(r"(\w+)\((.*)")
 _FILE = re.compile(r"\d*<([^>]*)>|\"([^\"]*)\"")
 
 
 class Fault(StrEnum):
     """What is done to the call. `FULL`: this one and all that follow of its kind in this process, as on a disk
-    that stays full until somebody makes room."""
+    that stays full until somebody makes room. `STORE`: not to a system call, but to what the store is asked."""
 
     KILL = "SIGKILL"
     ENOSPC = "ENOSPC"
     EIO = "EIO"
     FULL = "ENOSPC from then on"
+    STORE = "store gone"
 
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """The `nth` call of `call` in the process that plays `role`. `where`: what it wrote to, for people."""
+    """The `nth` call of `call` in the process that plays `role`: a system call, or one of `MOMENTS`. `where`: what it
+    wrote to, for people."""
 
     role: str
     call: str
@@ -97,6 +101,8 @@ def _where(rest: str) -> str:
 
 def is_for(point: Point, fault: Fault) -> bool:
     """A disk that is full has no say in what goes to a socket, a pipe or the log."""
+    if point.call in MOMENTS or fault is Fault.STORE:
+        return point.call in MOMENTS and fault is Fault.STORE
     return fault is not Fault.FULL or point.call in ("pwrite64", "ftruncate", "fallocate", "openat", "mkdir")
 
 

@@ -17,6 +17,7 @@ from tests.faults.picture import Picture, check_journal, compare, sent_of, take_
 from tests.faults.points import Fault, Point, find_points, tracing
 from tests.faults.prefork import Child, Hit, Nursery, Order
 from tests.faults.site import Site, first_day, open_site
+from tests.faults.store_faults import COUNTING, find_moments
 
 ROLES = ("desk", "signer")
 _SECONDS = 300
@@ -32,6 +33,11 @@ class Run:
     out: str
     log: str
     hit: Hit | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        """An exception that nothing caught: what is caught is logged within a line of JSON."""
+        return any(line.startswith("Traceback") for line in self.log.splitlines())
 
     @property
     def has_complained(self) -> bool:
@@ -159,7 +165,9 @@ class Rig:
         if record.step.fetches:
             return record
         self.put_back(record)
-        return replace(record, points=tuple(self.trace(record.now)))
+        calls = self.trace(record.now)
+        self.put_back(record)
+        return replace(record, points=(*calls, *find_moments(self.once(record.now, COUNTING).log)))
 
     def trace(self, now: datetime, code: str = "") -> list[Point]:
         """Every point of a round."""

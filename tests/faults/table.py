@@ -14,6 +14,7 @@ _HEAD = (
     "doubled",
     "stuck",
     "silent",
+    "broken",
     "mails repeated",
     "alarms",
 )
@@ -51,7 +52,7 @@ def _counts(group: Sequence[Outcome]) -> tuple[str, ...]:
 
     tried = sum(outcome.verdict is not Verdict.MISSED for outcome in group)
     restarted = sum(outcome.was_restarted for outcome in group)
-    kinds = (Verdict.LOST, Verdict.DOUBLED, Verdict.STUCK, Verdict.SILENT)
+    kinds = (Verdict.LOST, Verdict.DOUBLED, Verdict.STUCK, Verdict.SILENT, Verdict.BROKEN)
     repeats = sum(outcome.repeats for outcome in group)
     alarms = sum(outcome.alarms for outcome in group)
     return (str(tried), str(restarted), *map(count, kinds), str(repeats), str(alarms))

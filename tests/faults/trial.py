@@ -1,4 +1,4 @@
-"""One trial: the desk as it was before a step, a fault at one system call, restarts until it is quiet, the comparison.
+"""One trial: the desk as it was before a step, a fault at one point, restarts until it is quiet, the comparison.
 
 Many calls lie within one transaction, and being killed at any of them leaves the same behind. What is left behind is
 looked at after each trial (in a copy: the database's own recovery is the program's to do). The restarts are played for
@@ -26,6 +26,7 @@ from tests.faults.picture import (
 )
 from tests.faults.points import Fault, Point, find_points, options
 from tests.faults.rig import Record, Rig, Run
+from tests.faults.store_faults import failing, has_failed
 
 # longer than any pause after one failure, so that each round finds everything due
 _PAUSE = timedelta(minutes=20)
@@ -44,6 +45,7 @@ class Verdict(StrEnum):
     )
     STUCK = "stuck"  # mails or answers still wait after all restarts
     SILENT = "silent"  # an error that was told to nobody
+    BROKEN = "broken"  # an error that ended a process by an exception that nothing caught
     MISSED = "missed"  # no run came to such a call
 
 
@@ -101,7 +103,11 @@ class Court:
                 break
             if last == point:
                 outcome = self._judge(record, point, fault)
-                if outcome.verdict is Verdict.HELD and fault is not Fault.KILL and not run.has_complained:
+                if outcome.verdict is not Verdict.HELD or fault is Fault.KILL:
+                    return outcome
+                if run.is_broken:
+                    return replace(outcome, verdict=Verdict.BROKEN, why=run.log[-400:])
+                if not run.has_complained:
                     return replace(outcome, verdict=Verdict.SILENT, why="nobody was told")
                 return outcome
             point = last
@@ -110,6 +116,9 @@ class Court:
     def _hit(self, record: Record, point: Point, fault: Fault) -> tuple[Run, Point | None]:
         """The point if it was hit; else the last such call that there was; None if there was none."""
         self.rig.put_back(record)
+        if fault is Fault.STORE:
+            run = self.rig.once(record.now, self.code + failing(point))
+            return run, point if has_failed(run.log) else None
         if self.by_strace:
             return self._hit_by_strace(record, point, fault)
         run = self.rig.once(record.now, self.code, hit=(point, fault))
