@@ -1,8 +1,6 @@
 """The command `ringi`. Each command loads only what it needs, so that `--help` is quick."""
 
-import json
 import signal
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -12,7 +10,7 @@ import typer
 
 from bot.cli_backup import backup, restore
 from bot.cli_bench import bench
-from bot.cli_faults import fail, faults_told, load_config_at, open_judge_for
+from bot.cli_faults import fail, faults_told, load_config_at, open_judge_for, say, say_json
 from bot.cli_init import init
 from bot.cli_ledger import accept_ledger
 from bot.cli_quarantine import quarantine_app
@@ -55,7 +53,7 @@ def _tell_version(is_asked: bool) -> None:
     if is_asked:
         from importlib.metadata import version
 
-        typer.echo(f"ringi {version('ringi')}")
+        say(f"ringi {version('ringi')}")
         raise typer.Exit
 
 
@@ -98,7 +96,7 @@ def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     Ends with 0 if all is well, 1 if the round could not be done whole, 3 if the desk lacks what it needs."""
     report = _open_service(config).once()
     if as_json:
-        _print_json(
+        say_json(
             {
                 "mails": report.mails,
                 "certificates": report.certificates,
@@ -109,7 +107,7 @@ def once(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) -> None:
             }
         )
     else:
-        typer.echo(f"{report.mails} mails, {report.certificates} certificates, {report.sent} mails sent")
+        say(f"{report.mails} mails, {report.certificates} certificates, {report.sent} mails sent")
     if report.fault:
         fail(report.fault)
     if report.troubles:
@@ -158,7 +156,7 @@ def explain(
         with faults_told():
             explanation = explain_mail(judge, path, moment)
         if as_json:
-            _print_json(explanation.as_json())
+            say_json(explanation.as_json())
         else:
             print_explanation(explanation)
 
@@ -184,7 +182,7 @@ def check(
     if probe and all(finding.ok for finding in findings if finding.part == "config"):
         findings = [*findings, *send_probe(config)]
     if as_json:
-        _print_json([{"part": f.part, "ok": f.ok, "what": f.what, "mend": f.mend} for f in findings])
+        say_json([{"part": f.part, "ok": f.ok, "what": f.what, "mend": f.mend} for f in findings])
     else:
         print_findings(findings)
     if not all(finding.ok for finding in findings):
@@ -210,7 +208,7 @@ def demo(
     place = folder or Path(f"ringi-demo-{utc_now():%Y%m%d-%H%M%S}")
     summary = play(place, say=Transcript(quiet=as_json), stay=stay, smime=smime)
     if as_json:
-        _print_json(summary.as_json())
+        say_json(summary.as_json())
     if not summary.ok:
         raise typer.Exit(1)
 
@@ -232,10 +230,10 @@ def verify_journal(
     with faults_told(), reading(open_for_reading(load_config_at(config))) as session:
         verdict = judge_journal(session, witnesses)
     for agreed in verdict.agreed:
-        typer.echo(agreed)
+        say(agreed)
     if verdict.faults:
         fail("\n".join(f"the journal does not hold: {fault}" for fault in verdict.faults))
-    typer.echo(f"the journal holds; its head is {verdict.chain.head}")
+    say(f"the journal holds; its head is {verdict.chain.head}")
 
 
 @app.command()
@@ -256,7 +254,7 @@ def evidence(
             sums = write_folder(folder, gather(session, serial, read_issuers(loaded.ca)))
     except EvidenceFault as fault:
         fail(str(fault))
-    typer.echo(f"{folder}: sh {folder}/verify.sh checks it; the SHA-256 of its SHA256SUMS is {sums}")
+    say(f"{folder}: sh {folder}/verify.sh checks it; the SHA-256 of its SHA256SUMS is {sums}")
 
 
 def _open_service(path: Path):  # type: ignore[no-untyped-def]
@@ -280,11 +278,6 @@ def _parse_moment(text: str) -> datetime:
     except ValueError:
         fail(f"--at takes a time like 2026-11-22T09:00:00+09:00, not {text!r}", code=2)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

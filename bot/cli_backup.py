@@ -1,10 +1,11 @@
 """`ringi backup` and `ringi restore`: one file with all that the desk remembers, and a desk made of it."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bot.cli_faults import fail, say, say_json
 
 if TYPE_CHECKING:
     from bot.backup.restore import Restored
@@ -31,23 +32,23 @@ def backup(
     from bot.wiring import utc_now
 
     if not config.exists():
-        _fail(f"{config} does not exist; --config names another", code=2)
+        fail(f"{config} does not exist; --config names another", code=2)
     try:
         manifest = make_backup(load_config(config), config, file, operator(), utc_now())
     except TomlFault as refused:
-        _fail("\n".join(str(fault) for fault in refused.faults))
+        fail("\n".join(str(fault) for fault in refused.faults))
     except BackupFault as fault:
-        _fail(str(fault))
+        fail(str(fault))
     if as_json:
-        typer.echo(manifest.model_dump_json())
+        say(manifest.model_dump_json())
     else:
         found = manifest.journal
-        typer.echo(f"{file}: {len(manifest.files)} files; {found.entries} journal entries, head {found.head}")
-        typer.echo("Keep it as safe as the store. Not in it, keep them apart:")
+        say(f"{file}: {len(manifest.files)} files; {found.entries} journal entries, head {found.head}")
+        say("Keep it as safe as the store. Not in it, keep them apart:")
         for words in manifest.left_out:
-            typer.echo(f"  {words}")
+            say(f"  {words}")
     if manifest.journal.fault:
-        _fail(f"the backup is made, but its journal does not hold: {manifest.journal.fault}")
+        fail(f"the backup is made, but its journal does not hold: {manifest.journal.fault}")
 
 
 def restore(
@@ -67,9 +68,9 @@ def restore(
     try:
         restored = restore_to(file, folder, operator(), utc_now(), hold_mails=hold_mails)
     except BackupFault as fault:
-        _fail(str(fault))
+        fail(str(fault))
     if as_json:
-        typer.echo(json.dumps(_as_json(restored), ensure_ascii=False))
+        say_json(_as_json(restored))
     else:
         _tell(restored, folder, hold_mails=hold_mails)
 
@@ -89,29 +90,20 @@ def _as_json(restored: "Restored") -> dict[str, object]:
 
 def _tell(restored: "Restored", folder: Path, *, hold_mails: bool) -> None:
     manifest = restored.manifest
-    typer.echo(
+    say(
         f"{folder} is the desk of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC; every file is as it was backed up."
     )
     if restored.unsure:
-        typer.echo(
-            "These mails are held back:" if hold_mails else "These mails go out, perhaps for a second time:"
-        )
+        say("These mails are held back:" if hold_mails else "These mails go out, perhaps for a second time:")
     for one in restored.unsure:
-        typer.echo(f"  {one.recipient}  {one.template}  {one.number or '-'}")
-    typer.echo("Before it runs:")
-    typer.echo(
-        "  stop the old desk for good; if its ledger is left, put it in the place of this one: it knows more"
-    )
+        say(f"  {one.recipient}  {one.template}  {one.number or '-'}")
+    say("Before it runs:")
+    say("  stop the old desk for good; if its ledger is left, put it in the place of this one: it knows more")
     for words in manifest.left_out:
-        typer.echo(f"  put back {words}")
+        say(f"  put back {words}")
     for name in restored.elsewhere:
-        typer.echo(f"  {name} lay outside the desk: put it to its place")
-    typer.echo(f"  ringi check -c {folder / Path(manifest.config).name}")
-    typer.echo(
+        say(f"  {name} lay outside the desk: put it to its place")
+    say(f"  ringi check -c {folder / Path(manifest.config).name}")
+    say(
         "  what came after the backup is in the folders of done and refused mails: docs/operations.md, Restoring"
     )
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)

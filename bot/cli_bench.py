@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli_faults import fail
+from bot.cli_faults import fail, say
 
 
 def bench(
@@ -31,7 +31,7 @@ def bench(
         fail(f"there is no case {', '.join(unknown)}; `ringi bench --list` names them", code=2)
     if list_cases:
         for name, case in CASES.items():
-            typer.echo(f"{name:<12} {case.title}")
+            say(f"{name:<12} {case.title}")
         return
     results, faults = _measure(list(dict.fromkeys(names or CASES)), is_quick=quick)
     if picture:
@@ -39,9 +39,9 @@ def bench(
 
         picture.write_text(draw(results), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(written(results, is_quick=quick), ensure_ascii=False, indent=1))
+        say(json.dumps(written(results, is_quick=quick), ensure_ascii=False, indent=1))
     else:
-        typer.echo(as_table(results))
+        say(as_table(results))
     if faults:
         fail("\n".join(faults))
 

@@ -1,5 +1,9 @@
-"""What the commands open, and how they say what keeps them from it: in a line, never by a traceback."""
+"""What the commands open, what they answer, and how they say what keeps them from it: in a line, never by a
+traceback."""
 
+import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,3 +58,29 @@ def load_config_at(path: Path) -> "Config":
 def fail(message: str, code: int = 1) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Around what writes the command's answer to standard output. Where that can't be (a full disk) the command ends
+    with 1: what it was asked to do is done, and told nowhere else."""
+    try:
+        yield
+    except BrokenPipeError:
+        # whoever reads has seen enough: the framework ends quietly
+        raise
+    except OSError as error:
+        # Python would try again at its end, and fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"the answer can't be written: {error.strerror}")
+
+
+def say(words: str) -> None:
+    """A line of the command's answer."""
+    with answering():
+        sys.stdout.write(f"{words}\n")
+        sys.stdout.flush()
+
+
+def say_json(value: object) -> None:
+    say(json.dumps(value, ensure_ascii=False))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.cli_faults import fail, say
+
 if TYPE_CHECKING:
     from bot.setup.answers import Answers, OfficerAnswers, OwnCa, ServerAnswers, SmimeAnswers
     from bot.setup.mail_servers import MailServer
@@ -85,8 +87,7 @@ def init(  # noqa: PLR0913  # one flag a question
     from bot.wiring import utc_now
 
     if (directory / "config.toml").exists():
-        typer.echo(f"{directory / 'config.toml'} exists already: choose another directory", err=True)
-        raise typer.Exit(1)
+        fail(f"{directory / 'config.toml'} exists already: choose another directory")
     if address is None:
         answers = ask(lambda question, default: typer.prompt(question, default=default))
     else:
@@ -94,16 +95,15 @@ def init(  # noqa: PLR0913  # one flag a question
     try:
         prepared = prepare(directory, answers, now=utc_now(), random=os.urandom)
     except SetupFault as fault:
-        typer.echo(str(fault), err=True)
-        raise typer.Exit(1) from fault
+        fail(str(fault))
     for path in prepared.written:
-        typer.echo(f"written: {path}")
-    typer.echo("\nBefore the first application:")
+        say(f"written: {path}")
+    say("\nBefore the first application:")
     for step in prepared.to_do:
-        typer.echo(f"- {step}")
-    typer.echo("\nThe next three steps:")
+        say(f"- {step}")
+    say("\nThe next three steps:")
     for number, step in enumerate(prepared.next_steps, start=1):
-        typer.echo(f"{number}. {step.replace('`ringi ', f'`{_as_called()} ')}")
+        say(f"{number}. {step.replace('`ringi ', f'`{_as_called()} ')}")
 
 
 def _as_called() -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli_faults import fail, faults_told, load_config_at
+from bot.cli_faults import fail, faults_told, load_config_at, say
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", envvar="RINGI_CONFIG", help="The configuration file.")
@@ -46,4 +46,4 @@ def accept_ledger(
                 )
             known_ledger.accept(session, id, operator(), now)
         engine.dispose()
-    typer.echo(f"The store belongs to ledger {id} now; before: {before or 'none'}. Run `ringi check`.")
+    say(f"The store belongs to ledger {id} now; before: {before or 'none'}. Run `ringi check`.")

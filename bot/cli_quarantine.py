@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bot.cli_faults import fail, say, say_json
 
 if TYPE_CHECKING:
     from bot.quarantine import Quarantine, Seen
@@ -27,12 +29,12 @@ def list_mails(config: ConfigPath = _DEFAULT_CONFIG, as_json: AsJson = False) ->
     with _open(config) as quarantine:
         found, fault = quarantine.list()
     if as_json:
-        typer.echo(json.dumps([seen.as_json() for seen in found], ensure_ascii=False))
+        say_json([seen.as_json() for seen in found])
     else:
         for seen in found:
-            typer.echo(_line(seen))
+            say(_line(seen))
         if not found:
-            typer.echo("nothing is set aside")
+            say("nothing is set aside")
     if fault:
         typer.echo(f"what lies on the mail server could not be looked at: {fault}", err=True)
 
@@ -52,18 +54,16 @@ def show(
             with raw.open("xb") as file:
                 file.write(octets)
         except OSError as error:
-            _fail(f"{raw}: {error.strerror}")
+            fail(f"{raw}: {error.strerror}")
     if as_json:
-        typer.echo(json.dumps(seen.as_json(), ensure_ascii=False))
+        say_json(seen.as_json())
         return
-    typer.echo(_line(seen))
-    typer.echo(
-        f"SHA-256 {seen.aside.raw_sha256 or '-'}, set aside {seen.aside.set_aside_at:%Y-%m-%d %H:%M} UTC"
-    )
+    say(_line(seen))
+    say(f"SHA-256 {seen.aside.raw_sha256 or '-'}, set aside {seen.aside.set_aside_at:%Y-%m-%d %H:%M} UTC")
     if seen.aside.error:
-        typer.echo(f"what made us stumble: {seen.aside.error!r}")
+        say(f"what made us stumble: {seen.aside.error!r}")
     if raw is not None:
-        typer.echo(f"{raw}: ringi explain {raw}")
+        say(f"{raw}: ringi explain {raw}")
 
 
 @quarantine_app.command()
@@ -103,17 +103,17 @@ def _open(path: Path) -> Iterator["Quarantine"]:
     from bot.toml_file import TomlFault
 
     if not path.exists():
-        _fail(f"{path} does not exist; --config names another", code=2)
+        fail(f"{path} does not exist; --config names another", code=2)
     set_up_logging(Log(level="error", format="text"))
     try:
         config = load_config(path)
         yield Quarantine(open_for_reading(config), config.imap)
     except TomlFault as refused:
-        _fail("\n".join(str(fault) for fault in refused.faults))
+        fail("\n".join(str(fault) for fault in refused.faults))
     except (ImapFault, QuarantineFault) as fault:
-        _fail(str(fault))
+        fail(str(fault))
     except SQLAlchemyError as error:
-        _fail(f"the store can't be used: {str(error).splitlines()[0]}\n`ringi check` examines every part.")
+        fail(f"the store can't be used: {str(error).splitlines()[0]}\n`ringi check` examines every part.")
 
 
 def _line(seen: "Seen") -> str:
@@ -126,9 +126,4 @@ def _line(seen: "Seen") -> str:
 
 
 def _told(id: int, done: str, words: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps({"id": id, "done": done}) if as_json else f"mail {id}: {words}")
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
+    say(json.dumps({"id": id, "done": done}) if as_json else f"mail {id}: {words}")

@@ -1,13 +1,12 @@
 """`ringi tsv`: the TSV tool in the terminal, and its page as a file (manual 1-1-2, 1-2-2, 1-3-1)."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli_faults import fail, faults_told, open_judge_for
+from bot.cli_faults import fail, faults_told, open_judge_for, say, say_json
 
 if TYPE_CHECKING:
     from bot.explain import FileReport
@@ -96,7 +95,7 @@ def new(  # noqa: PLR0913  # an option for each column
             target.write(data)
     except OSError as error:
         fail(f"{file}: {error.strerror}")
-    typer.echo(f"{file}: attach it to a mail to {judge.config.address}")
+    say(f"{file}: attach it to a mail to {judge.config.address}")
 
 
 @tsv_app.command()
@@ -112,7 +111,7 @@ def show(
     except RowsFault as fault:
         fail(f"{file}: {fault}")
     if as_json:
-        return _print_json([list(line) for line in lines])
+        return say_json([list(line) for line in lines])
     if found := as_inventory(lines):
         shown = inventory_lines(found)
     else:
@@ -122,7 +121,7 @@ def show(
         _known_kind(word)
         shown = application_lines(lines, KINDS[word])
     for line in shown:
-        typer.echo(line)
+        say(line)
     return None
 
 
@@ -151,7 +150,7 @@ def check(
     with faults_told():
         report: FileReport = check_file(judge, file, KINDS[word], where)
     if as_json:
-        _print_json(report.as_json())
+        say_json(report.as_json())
     else:
         print_file_report(report)
     if not report.ok:
@@ -173,7 +172,7 @@ def page(
         file.write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
         fail(f"{file}: {error.strerror}")
-    typer.echo(f"{file}: {len(html.encode()):,} bytes")
+    say(f"{file}: {len(html.encode()):,} bytes")
 
 
 def _begin_rows(
@@ -221,7 +220,3 @@ def _known_kind(word: str) -> None:
 
     if word not in KINDS:
         fail(f"--kind takes {', '.join(KINDS)}, not {word!r}", code=2)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from bot.cli_faults import answering
 from bot.compose.lines import tame
 from bot.compose.words import load_reasons
 
@@ -71,4 +72,5 @@ def _in_words(error: "RowError", mark: str = "") -> str:
 
 
 def _print(text: str, style: str = "") -> None:
-    Console(highlight=False).print(Text(text, style), soft_wrap=True)
+    with answering():
+        Console(highlight=False).print(Text(text, style), soft_wrap=True)

@@ -34,7 +34,7 @@ _VERSION = 1
 
 
 class LedgerFault(Exception):
-    """The file is not a ledger that this program can use."""
+    """The file is not a ledger that this program can use, or can't be made."""
 
     temporary = False
 
@@ -105,9 +105,12 @@ class SignedList(LedgerBase):
 
 def open_ledger(path: Path) -> Engine:
     """The ledger at `path`, made if it is missing, readable by its owner only. Raises LedgerFault."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise LedgerFault(f"signer.ledger: {path}: {error.strerror}") from error
     engine = open_store(f"sqlite:///{path}")
     with writing(engine) as session:
         found = session.scalar(text("PRAGMA user_version"))

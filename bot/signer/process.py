@@ -94,9 +94,13 @@ def _say_ready(config: Config, *, is_child: bool) -> None:
 
 
 def _tell(word: dict[str, object]) -> None:
-    """To the desk that started us; from then on nobody reads there."""
-    sys.stdout.write(json.dumps(word) + "\n")
-    sys.stdout.flush()
+    """To the desk that started us; from then on nobody reads there. Raises SignerFault."""
+    try:
+        # past Python's buffer, which would try again at the end of one who is not ready any more
+        os.write(sys.stdout.fileno(), json.dumps(word).encode() + b"\n")
+    except OSError as error:
+        log.error("signer", untold=word, error=error.strerror)
+        raise SignerFault(f"the desk can't be told: {error.strerror}") from error
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 

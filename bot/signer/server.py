@@ -157,8 +157,12 @@ def _listening(path: Path, mode: int) -> Iterator[socket.socket]:
 @contextmanager
 def sole(ledger: Path) -> Iterator[None]:
     """One signer a ledger. Waits for one that is just ending. Raises SignerFault."""
-    ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(ledger.with_name(ledger.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    name = ledger.with_name(ledger.name + ".lock")
+    try:
+        ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SignerFault(f"signer.ledger: {name}: {error.strerror}") from error
     try:
         end = time.monotonic() + _LOCK_SECONDS
         while not _is_taken(lock):

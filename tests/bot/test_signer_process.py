@@ -243,11 +243,17 @@ def lengthen_socket(site: SignerSite) -> None:
     site.file.write_text(text.replace("[signer]", f"[signer]\nsocket = '{'x' * 120}'"))
 
 
+def put_a_folder_in_the_locks_place(site: SignerSite) -> None:
+    ledger = site.config.signer.ledger
+    ledger.with_name(ledger.name + ".lock").mkdir(parents=True)
+
+
 SPOILINGS: dict[str, Callable[[SignerSite], object]] = {
     "passphrase": lambda site: (site.folder / "passphrase").write_text("wrong\n"),
     "ca.key": lambda site: (site.folder / "ca.key").unlink(),
     "suzuki.asc": lambda site: (site.folder / "register" / "suzuki.asc").unlink(),
     "107 bytes": lengthen_socket,
+    "signer.ledger: .*lock: Is a directory": put_a_folder_in_the_locks_place,
 }
 
 

@@ -136,10 +136,12 @@ class Striker:
 
     def _is_it(self, third: int) -> bool:
         self.count += 1
-        if self.point.call != "openat" or third & os.O_CREAT:
+        is_point = self.point.call != "openat" or bool(third & os.O_CREAT)
+        if is_point:
             self.last = self.count
         if self.fault is Fault.FULL:
-            return self.count >= self.point.nth
+            # a full disk can still be read
+            return is_point and self.count >= self.point.nth
         return self.count == self.point.nth
 
 

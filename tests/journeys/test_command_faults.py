@@ -41,3 +41,14 @@ def test_a_secret_that_is_not_text_is_told(desk: Desk, command: str) -> None:
     done = desk.ringi(command)
     assert (done.returncode, "is not UTF-8 text" in done.stdout + done.stderr) == (1, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["once", "once --json", "check", "journal verify", "--version"])
+def test_an_answer_that_nobody_can_read_ends_with_an_error(desk: Desk, command: str) -> None:
+    config = [] if command == "--version" else ["--config", str(desk.config_file)]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*RINGI, *command.split(), *config], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    said = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert (done.returncode, said) == (1, ["the answer can't be written: No space left on device"])
